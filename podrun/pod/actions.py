@@ -1,0 +1,59 @@
+"""What policy can ask mechanism to do. Plain data: every action may be carried out twice."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Action(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class CreateSandbox(Action, frozen=True, tag=True):
+    """Volumes, network, pause. ``attempt`` is 0 for the pod's first sandbox."""
+
+    attempt: int
+
+
+class StopSandbox(Action, frozen=True, tag=True):
+    """End pause, give the network back. The pod's volumes stay."""
+
+
+class StartContainer(Action, frozen=True, tag=True):
+    """Create and start run ``attempt`` of ``name``; the run before it is moved to ``last``."""
+
+    name: str
+    attempt: int
+
+
+class SignalContainer(Action, frozen=True, tag=True):
+    """The graceful stop: the stop signal to the main process, once."""
+
+    name: str
+    signal: str  # "" means: the image's STOPSIGNAL, else SIGTERM
+    why: str
+
+
+class KillContainer(Action, frozen=True, tag=True):
+    """SIGKILL to every process of the container."""
+
+    name: str
+    why: str
+
+
+class PassVerdict(Action, frozen=True, tag=True):
+    """Record that policy ended the pod (see ``facts.Verdict``)."""
+
+    reason: str
+    message: str
+
+
+class ReleasePod(Action, frozen=True, tag=True):
+    """A deleted pod, all of it stopped: remove volumes, logs, records."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is due now, in order, and when to look again (None: when something happens)."""
+
+    actions: tuple[Action, ...] = ()
+    wake_at: float | None = None

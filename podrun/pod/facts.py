@@ -1,0 +1,105 @@
+"""What is known of a pod: the only input of policy besides the pod's own spec and the time.
+
+Facts are observations with times; phase, conditions, reasons and what to do next are computed from
+them (``status``, ``plan``) and never stored. Times are seconds since the epoch (float, UTC).
+
+    one container                                     one pod
+    ─────────────                                     ───────
+    no run ──created──► run ──started──► running      accepted ─► sandbox ready ─► containers …
+                         │                  │         deletion (asked) ─► all exited ─► released
+                         └──── exit ◄───────┘         verdict (Failed by policy: deadline, …)
+    a next run moves ``current`` to ``last`` and raises ``restarts``
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Exit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a run ended. ``code`` is 128+n for signal n; ``reason`` overrides the derived one."""
+
+    code: int
+    finished_at: float
+    signal: int = 0
+    oom_killed: bool = False
+    reason: str = ""  # "", "StartError" (128, never ran) or "ContainerStatusUnknown" (137)
+    message: str = ""
+
+
+class Run(msgspec.Struct, omit_defaults=True):
+    """One try at running a container; ``attempt`` numbers its log and directory from 0."""
+
+    id: str
+    attempt: int
+    image: str
+    image_id: str
+    spec_hash: str
+    sandbox_attempt: int
+    created_at: float
+    started_at: float | None = None
+    exit: Exit | None = None
+    stop_sent_at: float | None = None  # the graceful signal was sent
+    kill_sent_at: float | None = None
+    stop_reason: str = ""  # why we end it, for the event: "Deleted", "SpecChanged", …
+    log_dropped_lines: int = 0
+
+
+class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why something cannot be done at present: a Waiting reason, and when it was last tried."""
+
+    reason: str  # "CreateContainerConfigError", "ErrImageNeverPull", "CreatePodSandboxError", …
+    message: str
+    at: float
+    count: int = 1
+
+
+class ContainerFacts(msgspec.Struct, omit_defaults=True):
+    current: Run | None = None
+    last: Run | None = None  # the run before, always with an exit
+    restarts: int = 0  # never falls; the attempt of the newest run
+    trouble: Trouble | None = None  # of the newest try to create a run; None once one succeeded
+
+
+class Sandbox(msgspec.Struct, omit_defaults=True):
+    """The pod's pause process and network; ``ready`` is False once pause is gone."""
+
+    attempt: int
+    created_at: float
+    ready: bool = True
+    ips: tuple[str, ...] = ()
+    lost_at: float | None = None
+
+
+class Deletion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``at`` is when the pod was asked to go; ``grace_seconds`` 0 kills at once.
+
+    ``began_at`` is when the grace began to run: the full grace again after a restart of the agent.
+    """
+
+    at: float
+    grace_seconds: int
+    began_at: float
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Policy ended the pod: phase Failed with this reason (DeadlineExceeded, Evicted, …)."""
+
+    reason: str
+    message: str
+    at: float
+
+
+class Facts(msgspec.Struct, omit_defaults=True):
+    accepted_at: float
+    generation: int = 1
+    replaces: str = ""  # uid of the pod that must be gone before this one starts
+    sandbox: Sandbox | None = None
+    sandbox_trouble: Trouble | None = None
+    containers: dict[str, ContainerFacts] = {}  # init and app containers by name
+    deletion: Deletion | None = None
+    verdict: Verdict | None = None
+
+    def of(self, name: str) -> ContainerFacts:
+        """The facts of container ``name``, empty ones when nothing happened yet."""
+        return self.containers.get(name) or ContainerFacts()
