@@ -1,6 +1,6 @@
 """The node's configuration: where podrun keeps things and what it may use.
 
-Read from the file that ``PODRUN_CONFIG`` names, else ``/etc/podrun/config.yaml``, else all defaults.
+Read from the file ``PODRUN_CONFIG`` names, else ``/etc/podrun/config.yaml``, else all defaults.
 Two instances with different roots, bridge, table and ranges live beside each other on one machine:
 the test suite lives from that.
 """
