@@ -1,0 +1,209 @@
+"""One cgroup, the same directory in every hierarchy: make, fill, limit, kill, count, remove.
+
+Below the node's root (``podrun`` by default), by QoS class as the kubelet does:
+
+    podrun/pod<uid>/<container>              Guaranteed
+    podrun/burstable/pod<uid>/<container>
+    podrun/besteffort/pod<uid>/<container>
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from podrun.cgroup.hierarchy import Hierarchy, detect
+from podrun.cgroup.limits import Limits, v1_files, v2_files
+from podrun.errors import MechanismFailed
+
+#: controllers that podrun delegates to its own subtree on v2
+_DELEGATED = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb")
+
+
+class Group:
+    """The cgroup ``path`` (relative, no leading slash) of this machine's hierarchies."""
+
+    def __init__(self, path: str, hierarchy: Hierarchy | None = None) -> None:
+        self.path = path
+        self.hierarchy = hierarchy or detect()
+
+    def child(self, name: str) -> Group:
+        return Group(f"{self.path}/{name}", self.hierarchy)
+
+    def directories(self) -> list[Path]:
+        return [root / self.path for root in self.hierarchy.roots()]
+
+    def exists(self) -> bool:
+        return any(directory.is_dir() for directory in self.directories())
+
+    def create(self, limits: Limits | None = None) -> None:
+        """Make it (parents too) and set ``limits``. Raises MechanismFailed."""
+        try:
+            for directory in self.directories():
+                directory.mkdir(parents=True, exist_ok=True)
+            if self.hierarchy.v2 and self.hierarchy.v2_controllers:
+                _delegate(self.hierarchy.v2, self.path, self.hierarchy.v2_controllers)
+            if "cpuset" in self.hierarchy.v1:
+                _inherit_cpuset(self.hierarchy.v1["cpuset"], self.path)
+        except OSError as error:
+            raise MechanismFailed.from_oserror(
+                f"make the cgroup {self.path}", error, hint=_hint(error)
+            ) from None
+        self.set_limits(limits or Limits())
+
+    def set_limits(self, limits: Limits) -> None:
+        """Write what ``limits`` says; what it leaves out stays as it is."""
+        for controller, files in v1_files(limits).items():
+            root = self.hierarchy.v1.get(controller)
+            if root:
+                self._write_all(root, files)
+        if self.hierarchy.v2 and self.hierarchy.v2_controllers:
+            self._write_all(self.hierarchy.v2, v2_files(limits, self.hierarchy.v2_controllers))
+
+    def _write_all(self, root: Path, files: dict[str, str]) -> None:
+        for name, value in files.items():
+            path = root / self.path / name
+            try:
+                path.write_text(value)
+            except FileNotFoundError:
+                continue  # a knob this kernel does not have (memory.swap.max, cpu.cfs_*)
+            except OSError as error:
+                raise MechanismFailed.from_oserror(f"write {value} to {path}", error) from None
+
+    def add(self, pid: int) -> None:
+        """Move one process here, in every hierarchy. OSError of the kernel as MechanismFailed."""
+        for directory in self.directories():
+            try:
+                (directory / "cgroup.procs").write_text(str(pid))
+            except OSError as error:
+                raise MechanismFailed.from_oserror(
+                    f"put process {pid} into {directory}", error, hint=_hint(error)
+                ) from None
+
+    def pids(self) -> list[int]:
+        """Processes in it and below, from one hierarchy. Zombies may be among them."""
+        root = self.hierarchy.roots()[0] / self.path
+        found: list[int] = []
+        for directory in _walk(root):
+            with contextlib.suppress(FileNotFoundError, OSError):
+                found += [int(line) for line in (directory / "cgroup.procs").read_text().split()]
+        return found
+
+    def kill_file(self) -> Path | None:
+        """cgroup.kill of v2 (5.14), which kills all at once, also what forks meanwhile."""
+        if self.hierarchy.v2 is None:
+            return None
+        path = self.hierarchy.v2 / self.path / "cgroup.kill"
+        return path if path.exists() else None
+
+    def procs_file(self) -> Path:
+        return self.hierarchy.roots()[0] / self.path / "cgroup.procs"
+
+    def kill(self) -> None:
+        """SIGKILL to everything in it and below. Nothing there: nothing happens."""
+        kill_file = self.kill_file()
+        if kill_file is not None:
+            with contextlib.suppress(FileNotFoundError):
+                kill_file.write_text("1")
+            return
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def oom_kills(self) -> int:
+        """How often the kernel killed here for want of memory; 0 where it does not count."""
+        for path in self._memory_event_files():
+            with contextlib.suppress(OSError):
+                for line in path.read_text().splitlines():
+                    key, _, value = line.partition(" ")
+                    if key == "oom_kill":
+                        return int(value)
+        return 0
+
+    def _memory_event_files(self) -> Iterator[Path]:
+        if "memory" in self.hierarchy.v1:
+            yield self.hierarchy.v1["memory"] / self.path / "memory.oom_control"
+        elif self.hierarchy.v2:
+            yield self.hierarchy.v2 / self.path / "memory.events"
+
+    def remove(self, timeout: float = 5.0) -> None:
+        """Kill what is left, then remove it and what is below. Raises MechanismFailed on timeout.
+
+        A process that was killed leaves its cgroup when it has exited, which takes a moment.
+        """
+        deadline = time.monotonic() + timeout
+        pause = 0.0005
+        while (busy := self._remove_once()) is not None:
+            if time.monotonic() > deadline:
+                raise MechanismFailed(
+                    f"remove the cgroup {busy}: still busy after {timeout:g} s",
+                    hint=f"processes {self.pids()} do not die: look at their state with ps",
+                )
+            self.kill()
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+
+    def _remove_once(self) -> Path | None:
+        """The first directory that could not be removed, or None."""
+        for root in self.directories():
+            for directory in reversed(list(_walk(root))):
+                try:
+                    directory.rmdir()
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+                        raise MechanismFailed.from_oserror(
+                            f"remove the cgroup {directory}", error
+                        ) from None
+                    return directory
+        return None
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """``root`` and the cgroups below it, parents first; nothing when it is gone."""
+    if not root.is_dir():
+        return
+    yield root
+    try:
+        below = sorted(entry.path for entry in os.scandir(root) if entry.is_dir())
+    except FileNotFoundError:
+        return
+    for path in below:
+        yield from _walk(Path(path))
+
+
+def _delegate(root: Path, path: str, controllers: tuple[str, ...]) -> None:
+    """Enable the controllers on the way down to ``path`` (not in it: it holds processes)."""
+    wanted = [c for c in _DELEGATED if c in controllers]
+    directory = root
+    for part in path.split("/"):
+        control = directory / "cgroup.subtree_control"
+        missing = set(wanted) - set(control.read_text().split())
+        for controller in sorted(missing):
+            with contextlib.suppress(OSError):  # e.g. cpu beside real-time processes: go without
+                control.write_text(f"+{controller}")
+        directory = directory / part
+
+
+def _inherit_cpuset(root: Path, path: str) -> None:
+    """v1 starts a cpuset empty, and an empty one takes no process."""
+    directory = root
+    for part in path.split("/"):
+        parent, directory = directory, directory / part
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if not (directory / name).read_text().strip():
+                (directory / name).write_text((parent / name).read_text())
+
+
+def _hint(error: OSError) -> str:
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return "podrun needs a writable cgroup tree: in a container, run it privileged"
+    if error.errno == errno.ENOSPC:
+        return "too many cgroups: see cgroup.max.descendants"
+    return ""

@@ -1,0 +1,66 @@
+"""What a cgroup is allowed, as plain numbers, and the files that say so on v1 and on v2."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+CPU_PERIOD_US = 100_000
+MIN_QUOTA_US = 1_000
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """None means: leave as it is. ``cpu_quota_us`` is per CPU_PERIOD_US; memory in bytes."""
+
+    cpu_shares: int | None = None
+    cpu_quota_us: int | None = None
+    memory_bytes: int | None = None
+    pids: int | None = None
+    oom_group: bool = False
+
+
+def weight_of_shares(shares: int) -> int:
+    """cpu.weight (1–10000) of v1 shares (2–262144), by the formula runc and crun use today.
+
+    The quadratic in log2 keeps 1024 shares at weight 100, the default of both worlds.
+    """
+    if shares <= 2:
+        return 1
+    if shares >= 262_144:
+        return 10_000
+    log = math.log2(shares)
+    return math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34))
+
+
+def v1_files(limits: Limits) -> dict[str, dict[str, str]]:
+    """controller → file → value."""
+    files: dict[str, dict[str, str]] = {}
+    if limits.cpu_shares is not None:
+        files.setdefault("cpu", {})["cpu.shares"] = str(limits.cpu_shares)
+    if limits.cpu_quota_us is not None:
+        files.setdefault("cpu", {})["cpu.cfs_period_us"] = str(CPU_PERIOD_US)
+        files["cpu"]["cpu.cfs_quota_us"] = str(limits.cpu_quota_us)
+    if limits.memory_bytes is not None:
+        files["memory"] = {"memory.limit_in_bytes": str(limits.memory_bytes)}
+    if limits.pids is not None:
+        files["pids"] = {"pids.max": str(limits.pids)}
+    return files
+
+
+def v2_files(limits: Limits, controllers: tuple[str, ...]) -> dict[str, str]:
+    files: dict[str, str] = {}
+    if "cpu" in controllers:
+        if limits.cpu_shares is not None:
+            files["cpu.weight"] = str(weight_of_shares(limits.cpu_shares))
+        if limits.cpu_quota_us is not None:
+            files["cpu.max"] = f"{limits.cpu_quota_us} {CPU_PERIOD_US}"
+    if "memory" in controllers:
+        if limits.memory_bytes is not None:
+            files["memory.max"] = str(limits.memory_bytes)
+            files["memory.swap.max"] = "0"
+        if limits.oom_group:
+            files["memory.oom.group"] = "1"
+    if "pids" in controllers and limits.pids is not None:
+        files["pids.max"] = str(limits.pids)
+    return files
