@@ -1,0 +1,79 @@
+"""A container of a Pod's spec. Quantities are canonical strings (``podrun.api.quantity``)."""
+
+from __future__ import annotations
+
+from msgspec import field
+
+from podrun.api.base import Object
+
+
+class ContainerPort(Object, kw_only=True, frozen=True):
+    container_port: int = 0
+    host_port: int = 0  # 0: none
+    host_ip: str = ""
+    name: str = ""
+    protocol: str = ""  # TCP, UDP, SCTP
+
+
+class EnvVar(Object, kw_only=True, frozen=True):
+    name: str = ""
+    value: str = ""
+
+
+class VolumeMount(Object, kw_only=True, frozen=True):
+    name: str = ""
+    mount_path: str = ""
+    read_only: bool = False
+
+
+class ResourceRequirements(Object, kw_only=True, frozen=True):
+    """``cpu`` and ``memory`` → quantity."""
+
+    limits: dict[str, str] = field(default_factory=dict)
+    requests: dict[str, str] = field(default_factory=dict)
+
+
+class Capabilities(Object, kw_only=True, frozen=True):
+    """Names without ``CAP_``, or ``ALL``."""
+
+    add: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+class SecurityContext(Object, kw_only=True, frozen=True):
+    """None: the pod's securityContext decides, then the image."""
+
+    allow_privilege_escalation: bool | None = None
+    capabilities: Capabilities | None = None
+    privileged: bool | None = None
+    read_only_root_filesystem: bool | None = None
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    run_as_user: int | None = None
+
+
+class Container(Object, kw_only=True, frozen=True):
+    """An entry of ``containers`` or ``initContainers``; ``restart_policy`` only in the latter."""
+
+    name: str = ""
+    image: str = ""
+    image_pull_policy: str = ""  # Always, IfNotPresent, Never
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    env: tuple[EnvVar, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
+    volume_mounts: tuple[VolumeMount, ...] = ()
+    resources: ResourceRequirements | None = None  # never None once defaults are filled in
+    restart_policy: str = ""  # Always makes an init container a sidecar
+    security_context: SecurityContext | None = None
+    termination_message_path: str = ""
+    termination_message_policy: str = ""
+
+    @property
+    def limits(self) -> dict[str, str]:
+        return self.resources.limits if self.resources else {}
+
+    @property
+    def requests(self) -> dict[str, str]:
+        return self.resources.requests if self.resources else {}

@@ -1,0 +1,150 @@
+"""The v1 Pod. ``from podrun.api.pod import Pod, Container, …``: every type of the Pod is here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import field
+
+from podrun.api.base import Object
+from podrun.api.container import (
+    Capabilities,
+    Container,
+    ContainerPort,
+    EnvVar,
+    ResourceRequirements,
+    SecurityContext,
+    VolumeMount,
+)
+from podrun.api.status import (
+    ContainerState,
+    ContainerStateRunning,
+    ContainerStateTerminated,
+    ContainerStateWaiting,
+    ContainerStatus,
+    HostIP,
+    PodCondition,
+    PodIP,
+    PodStatus,
+)
+from podrun.api.volume import EmptyDirVolumeSource, HostPathVolumeSource, Volume
+
+__all__ = [
+    "Capabilities",
+    "Container",
+    "ContainerPort",
+    "ContainerState",
+    "ContainerStateRunning",
+    "ContainerStateTerminated",
+    "ContainerStateWaiting",
+    "ContainerStatus",
+    "EmptyDirVolumeSource",
+    "EnvVar",
+    "HostAlias",
+    "HostIP",
+    "HostPathVolumeSource",
+    "ObjectMeta",
+    "Pod",
+    "PodCondition",
+    "PodDNSConfig",
+    "PodDNSConfigOption",
+    "PodIP",
+    "PodOS",
+    "PodSecurityContext",
+    "PodSpec",
+    "PodStatus",
+    "ResourceRequirements",
+    "SecurityContext",
+    "Volume",
+    "VolumeMount",
+]
+
+
+class ObjectMeta(Object, kw_only=True, frozen=True):
+    """From ``uid`` on podrun sets them; a manifest's own values are ignored."""
+
+    name: str = ""
+    namespace: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    uid: str = ""
+    generation: int = 0
+    creation_timestamp: str = ""
+    deletion_timestamp: str = ""
+    deletion_grace_period_seconds: int | None = None
+
+
+class PodSecurityContext(Object, kw_only=True, frozen=True):
+    run_as_group: int | None = None
+    run_as_non_root: bool | None = None
+    run_as_user: int | None = None
+    supplemental_groups: tuple[int, ...] = ()
+
+
+class HostAlias(Object, kw_only=True, frozen=True):
+    ip: str = ""
+    hostnames: tuple[str, ...] = ()
+
+
+class PodDNSConfigOption(Object, kw_only=True, frozen=True):
+    name: str = ""
+    value: str | None = None
+
+
+class PodDNSConfig(Object, kw_only=True, frozen=True):
+    nameservers: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    options: tuple[PodDNSConfigOption, ...] = ()
+
+
+class PodOS(Object, kw_only=True, frozen=True):
+    name: str = ""
+
+
+class PodSpec(Object, kw_only=True, frozen=True):
+    """The last group of fields is for schedulers: kept for output, otherwise without effect."""
+
+    init_containers: tuple[Container, ...] = ()
+    containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    restart_policy: str = ""  # Always, OnFailure, Never
+    termination_grace_period_seconds: int | None = None
+    active_deadline_seconds: int | None = None
+    dns_policy: str = ""  # ClusterFirst, ClusterFirstWithHostNet, Default, None
+    dns_config: PodDNSConfig | None = None
+    host_network: bool = False
+    host_pid: bool = False
+    host_ipc: bool = False
+    share_process_namespace: bool | None = None
+    hostname: str = ""
+    host_aliases: tuple[HostAlias, ...] = ()
+    security_context: PodSecurityContext | None = None
+    enable_service_links: bool | None = None
+    os: PodOS | None = None
+
+    automount_service_account_token: bool | None = None
+    service_account_name: str = ""
+    service_account: str = ""
+    node_name: str = ""
+    node_selector: dict[str, str] = field(default_factory=dict)
+    affinity: dict[str, Any] | None = None
+    tolerations: tuple[dict[str, Any], ...] = ()
+    topology_spread_constraints: tuple[dict[str, Any], ...] = ()
+    scheduler_name: str = ""
+    priority: int | None = None
+    priority_class_name: str = ""
+    preemption_policy: str = ""
+
+    @property
+    def all_containers(self) -> tuple[Container, ...]:
+        """Init containers first, in the order of the spec."""
+        return self.init_containers + self.containers
+
+
+class Pod(Object, kw_only=True, frozen=True):
+    # A default made by a factory is printed; a plain one would be left out as empty.
+    api_version: str = field(default_factory=lambda: "v1")
+    kind: str = field(default_factory=lambda: "Pod")
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PodSpec = PodSpec()
+    status: PodStatus | None = None

@@ -1,0 +1,32 @@
+"""The volumes of a Pod's spec: a name and exactly one source."""
+
+from __future__ import annotations
+
+from podrun.api.base import Object
+
+# hostPath.type: what must be there, or is made when it is missing (mode 0755 and 0644).
+HOST_PATH_TYPES = (
+    "",
+    "DirectoryOrCreate",
+    "Directory",
+    "FileOrCreate",
+    "File",
+    "Socket",
+    "CharDevice",
+    "BlockDevice",
+)
+
+
+class EmptyDirVolumeSource(Object, kw_only=True, frozen=True):
+    medium: str = ""
+
+
+class HostPathVolumeSource(Object, kw_only=True, frozen=True):
+    path: str = ""
+    type: str | None = None  # one of HOST_PATH_TYPES
+
+
+class Volume(Object, kw_only=True, frozen=True):
+    name: str = ""
+    empty_dir: EmptyDirVolumeSource | None = None
+    host_path: HostPathVolumeSource | None = None
