@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import functools
+import errno
 import os
 import struct
 from collections.abc import Iterable
@@ -23,14 +23,9 @@ NAMES = (
 )  # fmt: skip
 
 _VERSION_3 = 0x20080522
+_PR_CAPBSET_DROP = 24
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
-
-
-@functools.cache
-def last() -> int:
-    with open("/proc/sys/kernel/cap_last_cap") as file:
-        return int(file.read())
 
 
 def mask(names: Iterable[str]) -> int:
@@ -47,10 +42,19 @@ def held() -> int:
 
 
 def drop_bounding(keep: int) -> None:
-    """What is not in ``keep`` can never come back, not even by a setuid program."""
-    for number in range(last() + 1):
-        if not keep >> number & 1:
-            prctl.capbset_drop(number)
+    """What is not in ``keep`` can never come back, not even by a setuid program.
+
+    The kernel itself says where its list ends (EINVAL): a newer one may know more than NAMES, and
+    more than the header python-prctl was built with, which is why it is not used here.
+    """
+    for number in range(64):
+        try:
+            if not keep >> number & 1:
+                libc("prctl", _PR_CAPBSET_DROP, number, 0, 0, 0, name="drop from bounding set")
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return
+            raise
 
 
 def set_user(uid: int, gid: int, groups: Iterable[int], capabilities: int) -> None:

@@ -1,0 +1,146 @@
+"""The pause process: the one that holds a pod's namespaces.
+
+worker                                   child
+  │ fork (into a new PID namespace) ───────► │ unshare(net, ipc, uts, mnt); hostname; sysctls
+  │ ◄──────────────────────── "ready" ────── │ root := a small read-only tmpfs with /dev/shm
+  │ the network is attached, the record      │
+  │ is written                               │
+  │ ───────────── one byte (EOF: exits) ───► │ execve(pause): its text lies in that tmpfs,
+  │ ◄──────────────── EOF, or an error ───── │ so it pins nothing of the host's files
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+from podrun.errors import MechanismFailed
+from podrun.linux import capability, mount, namespace, process
+from podrun.sandbox.spec import SandboxSpec
+
+BINARY = Path(__file__).parent.parent / "bin" / "pause"
+
+SHM_BYTES = 64 << 20
+
+#: containerd's defaults of a pod with its own network: any user may bind low ports and ping
+SYSCTLS = {
+    "net/ipv4/ip_unprivileged_port_start": "0",
+    "net/ipv4/ping_group_range": "0 2147483647",
+}
+
+_OOM_SCORE_ADJ = "-998"
+
+
+class PauseChild:
+    """A forked pause that waits for its byte. ``abandon`` ends it, ``let_go`` makes it pause."""
+
+    def __init__(self, spec: SandboxSpec, inherited: list[int]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        if spec.share_pid:
+            namespace.unshare(namespace.CLONE_NEWPID)  # for our children, the next is its PID 1
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            _child(spec, theirs, inherited)
+        theirs.close()
+        self._channel = ours
+        self.start_time = process.start_time(self.pid)
+
+    def wait_ready(self) -> None:
+        """Until its namespaces stand. Raises MechanismFailed with what the child says."""
+        answer = self._channel.recv(4096)
+        if answer != b"ready":
+            raise MechanismFailed(answer.decode(errors="replace") or "the pause process died early")
+
+    def let_go(self) -> None:
+        self._channel.send(b"x")
+        failure = self._channel.recv(4096)
+        self._channel.close()
+        if failure:
+            raise MechanismFailed(failure.decode(errors="replace"))
+
+    def abandon(self) -> None:
+        self._channel.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def _child(spec: SandboxSpec, channel: socket.socket, inherited: list[int]) -> NoReturn:
+    step = "start"
+    try:
+        step = "make the namespaces of the sandbox"
+        _unshare(spec)
+        step = "set the hostname"
+        if not spec.host_network:
+            socket.sethostname(spec.hostname)
+        step = "make the sandbox's root"
+        binary = BINARY.read_bytes()
+        _make_root(binary)
+        channel.send(b"ready")
+        if not channel.recv(1):
+            os._exit(0)  # nobody wants this sandbox any more
+        step = "execute pause"
+        _become_pause(channel, inherited)
+    except BaseException as error:  # a forked child never returns
+        with contextlib.suppress(OSError):
+            channel.send(f"{step}: {error}".encode()[:4096])
+    os._exit(1)
+
+
+def _unshare(spec: SandboxSpec) -> None:
+    flags = namespace.CLONE_NEWNS
+    if not spec.host_network:
+        flags |= namespace.CLONE_NEWNET | namespace.CLONE_NEWUTS
+    if not spec.host_ipc:
+        flags |= namespace.CLONE_NEWIPC
+    namespace.unshare(flags)
+    if not spec.host_network:
+        for name, value in SYSCTLS.items():
+            with open(f"/proc/sys/{name}", "w") as file:
+                file.write(value)
+    with contextlib.suppress(PermissionError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(_OOM_SCORE_ADJ)  # without CAP_SYS_RESOURCE it cannot be lowered: stay
+
+
+def _make_root(binary: bytes) -> None:
+    """/pause and /dev/shm on a tmpfs; /dev/shm is the pod's, bound into every container."""
+    root = mount.new_filesystem(
+        "tmpfs", {"size": "64k", "mode": "0755"}, mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV
+    )
+    os.mkdir("dev", 0o755, dir_fd=root)
+    os.mkdir("dev/shm", 0o755, dir_fd=root)
+    fd = os.open("pause", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o755, dir_fd=root)
+    with open(fd, "wb") as file:
+        file.write(binary)
+    mount.mount("", "/", "", mount.MS_REC | mount.MS_PRIVATE)
+    mount.move_mount(root, "", mount.AT_FDCWD, "/")
+    os.fchdir(root)
+    mount.pivot_root(".", ".")
+    mount.umount2(".", mount.MNT_DETACH)
+    os.chdir("/")
+    shm = mount.new_filesystem(
+        "tmpfs",
+        {"size": str(SHM_BYTES), "mode": "1777"},
+        mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC,
+    )
+    mount.move_mount(shm, "", mount.AT_FDCWD, "/dev/shm")
+    os.close(shm)
+    mount.mount_setattr(root, attr_set=mount.MOUNT_ATTR_RDONLY)
+    os.close(root)
+
+
+def _become_pause(channel: socket.socket, inherited: list[int]) -> NoReturn:
+    """No descriptor, environment, capability or handler of ours goes along but ``inherited``."""
+    process.cloexec_from(0)
+    for fd in inherited:
+        os.set_inheritable(fd, True)
+    capability.drop_bounding(0)
+    capability.set_user(0, 0, (), 0)
+    capability.no_new_privileges()
+    os.execve("/pause", ["/pause"], {})
