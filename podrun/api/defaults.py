@@ -1,0 +1,91 @@
+"""The defaults Kubernetes fills in when it accepts a Pod (its ``SetDefaults_…`` functions)."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from podrun.api import quantity
+from podrun.api.pod import (
+    Container,
+    ContainerPort,
+    EmptyDirVolumeSource,
+    Pod,
+    PodSecurityContext,
+    PodSpec,
+    ResourceRequirements,
+    Volume,
+)
+
+TERMINATION_MESSAGE_PATH = "/dev/termination-log"
+TERMINATION_MESSAGE_POLICY = "File"
+
+
+def with_defaults(pod: Pod) -> Pod:
+    """``pod`` with every default filled in; twice is the same as once. Never raises."""
+    metadata = replace(pod.metadata, namespace=pod.metadata.namespace or "default")
+    return replace(pod, metadata=metadata, spec=_spec(pod.spec))
+
+
+def _spec(spec: PodSpec) -> PodSpec:
+    grace = spec.termination_grace_period_seconds
+    links = spec.enable_service_links
+    host = spec.host_network
+    return replace(
+        spec,
+        init_containers=tuple(_container(each, host) for each in spec.init_containers),
+        containers=tuple(_container(each, host) for each in spec.containers),
+        volumes=tuple(_volume(each) for each in spec.volumes),
+        restart_policy=spec.restart_policy or "Always",
+        termination_grace_period_seconds=30 if grace is None else grace,
+        dns_policy=spec.dns_policy or "ClusterFirst",
+        security_context=spec.security_context or PodSecurityContext(),
+        enable_service_links=True if links is None else links,
+        scheduler_name=spec.scheduler_name or "default-scheduler",
+    )
+
+
+def _container(container: Container, host_network: bool) -> Container:
+    return replace(
+        container,
+        image_pull_policy=container.image_pull_policy or default_pull_policy(container.image),
+        ports=tuple(_port(each, host_network) for each in container.ports),
+        resources=_resources(container.resources or ResourceRequirements()),
+        termination_message_path=container.termination_message_path or TERMINATION_MESSAGE_PATH,
+        termination_message_policy=container.termination_message_policy
+        or TERMINATION_MESSAGE_POLICY,
+    )
+
+
+def default_pull_policy(image: str) -> str:
+    """Always for the tag ``latest``, and for neither tag nor digest; else IfNotPresent."""
+    name, _, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    return "Always" if tag == "latest" or not (tag or digest) else "IfNotPresent"
+
+
+def _port(port: ContainerPort, host_network: bool) -> ContainerPort:
+    """With the host's network the container's port is the host's, whether or not it says so."""
+    host_port = port.host_port or (port.container_port if host_network else 0)
+    return replace(port, protocol=port.protocol or "TCP", host_port=host_port)
+
+
+def _resources(resources: ResourceRequirements) -> ResourceRequirements:
+    """A limit without a request is also the request."""
+    limits = {name: _canonical(text) for name, text in resources.limits.items()}
+    requests = {name: _canonical(text) for name, text in resources.requests.items()}
+    return ResourceRequirements(limits=limits, requests={**limits, **requests})
+
+
+def _canonical(text: str) -> str:
+    try:
+        return quantity.format_quantity(quantity.round_to_milli(quantity.parse(text)))
+    except ValueError:
+        return text  # ``validate`` reports it
+
+
+def _volume(volume: Volume) -> Volume:
+    """No source at all means an emptyDir."""
+    if volume.host_path is not None:
+        host_path = replace(volume.host_path, type=volume.host_path.type or "")
+        return replace(volume, host_path=host_path)
+    return replace(volume, empty_dir=volume.empty_dir or EmptyDirVolumeSource())
