@@ -1,0 +1,243 @@
+/*
+ * podrun's monitor: the parent of one container's main process. It owns the container's output,
+ * writes it to the log, and puts the start and the end on record, whether an agent is there or
+ * not. protocol.h draws what it says to whom.
+ *
+ *   options ─► isolate ─► watch ─────────────────► settle ─────────► record ─► reap ─► wake agent
+ *                         start, output, control   kill the rest,    exit.json
+ *                         until the child ends     drain the pipes
+ */
+#define _GNU_SOURCE /* ppoll */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "child.h"
+#include "control.h"
+#include "launch.h"
+#include "log.h"
+#include "options.h"
+#include "protocol.h"
+#include "record.h"
+#include "stream.h"
+#include "text.h"
+
+enum { SIGNALS, STATUS, STDOUT, STDERR, CONTROL, POLLS = CONTROL + CONTROL_POLLS };
+
+#define QUIET_MS 1000 /* after so long without output the buffers go back to the kernel */
+
+static struct monitor {
+    int signals; /* signalfd of SIGCHLD */
+    bool busy;   /* buffers may hold memory */
+    struct launch launch;
+    struct run run;
+    struct log log;
+    struct control control;
+    struct stream out, err;
+} monitor;
+
+static void close_all_but(const struct options *options)
+{
+    int keep[] = {options->stdout_fd, options->stderr_fd, options->status_fd, options->report_fd,
+                  options->socket_fd};
+    unsigned from = 3;
+
+    for (;;) {
+        unsigned next = ~0U;
+        for (unsigned i = 0; i < sizeof(keep) / sizeof(*keep); i++)
+            if (keep[i] >= (int)from && (unsigned)keep[i] < next)
+                next = keep[i];
+        if (next > from)
+            syscall(SYS_close_range, from, next - 1, 0);
+        if (next == ~0U)
+            return;
+        from = next + 1;
+    }
+}
+
+static void ready_descriptor(int fd, const char *name)
+{
+    if (fd < 0)
+        return;
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+        die(EXIT_USAGE, name, "is not an open descriptor", errno);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* Blocked is enough: nothing but SIGCHLD is ever taken out, and a write to nobody gives EPIPE. */
+static int block_signals(void)
+{
+    sigset_t all, children;
+
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would reap the child and lose its status */
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    return signalfd(-1, &children, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void silence_stdio(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        die(EXIT_NO_BEGIN, "cannot open", "/dev/null", errno);
+    for (int fd = 0; fd <= 2; fd++)
+        if (fd != null)
+            dup2(null, fd);
+    if (null > 2)
+        close(null);
+}
+
+static gid_t group_of(int directory)
+{
+    struct stat status;
+    return fstat(directory, &status) < 0 ? (gid_t)-1 : status.st_gid;
+}
+
+/* Everything that may fail, before anything is reported; from here on nothing makes us leave. */
+static void isolate(const struct options *options)
+{
+    close_all_but(options);
+    ready_descriptor(options->stdout_fd, "--stdout");
+    ready_descriptor(options->stderr_fd, "--stderr");
+    ready_descriptor(options->status_fd, "--status");
+    ready_descriptor(options->report_fd, "--report");
+    ready_descriptor(options->socket_fd, "--socket");
+    monitor.signals = block_signals();
+    if (monitor.signals < 0)
+        die(EXIT_NO_BEGIN, "cannot watch", "SIGCHLD", errno);
+    monitor.run.directory = open(options->records, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (monitor.run.directory < 0)
+        die(EXIT_NO_BEGIN, "cannot open", options->records, errno);
+    silence_stdio();
+    if (chdir("/") < 0) {
+        /* it pins a directory then, which is no reason to leave a container alone */
+    }
+}
+
+static void begin(const struct options *options)
+{
+    monitor.launch.status_fd = options->status_fd;
+    monitor.launch.report_fd = options->report_fd;
+    monitor.launch.pid = options->pid;
+    monitor.out.name = "stdout";
+    monitor.out.fd = options->stdout_fd;
+    monitor.err.name = "stderr";
+    monitor.err.fd = options->stderr_fd;
+    monitor.log.path = options->log;
+    monitor.log.max = options->log_max;
+    monitor.log.files = options->log_files;
+    monitor.log.gid = group_of(monitor.run.directory);
+    monitor.log.fd = -1;
+    control_init(&monitor.control, options->socket_fd);
+    log_open(&monitor.log); /* a failure costs lines, which are counted, and is tried again */
+}
+
+static void release_memory(void)
+{
+    log_release(&monitor.log);
+    stream_release(&monitor.out);
+    stream_release(&monitor.err);
+    monitor.busy = false;
+}
+
+/* Waits for something to happen, `most` milliseconds at the most (-1: any time), and handles it. */
+static bool serve(int most)
+{
+    struct pollfd polls[POLLS] = {
+        [SIGNALS] = {.fd = monitor.signals, .events = POLLIN},
+        [STATUS] = {.fd = monitor.launch.status_fd, .events = POLLIN},
+        [STDOUT] = {.fd = monitor.out.fd, .events = POLLIN},
+        [STDERR] = {.fd = monitor.err.fd, .events = POLLIN},
+    };
+    struct signalfd_siginfo signal;
+
+    control_poll(&monitor.control, polls + CONTROL);
+    int ready = poll(polls, POLLS, most);
+    if (ready <= 0)
+        return false;
+    if (polls[SIGNALS].revents && read(monitor.signals, &signal, sizeof(signal)) < 0) {
+        /* the wait functions know better what happened */
+    }
+    if (polls[STATUS].revents)
+        launch_read(&monitor.launch, &monitor.run);
+    if (polls[STDOUT].revents)
+        stream_read(&monitor.out, &monitor.log);
+    if (polls[STDERR].revents)
+        stream_read(&monitor.err, &monitor.log);
+    control_serve(&monitor.control, polls + CONTROL, &monitor.log);
+    monitor.busy = true;
+    return true;
+}
+
+/* Until the main process has ended. */
+static struct ending watch(pid_t pid)
+{
+    struct ending ending;
+
+    while (!child_ended(pid, &ending)) {
+        child_reap_others(pid);
+        if (!serve(monitor.busy || monitor.launch.unrecorded ? QUIET_MS : -1))
+            release_memory();
+        launch_retry(&monitor.launch, &monitor.run);
+    }
+    clock_gettime(CLOCK_REALTIME, &monitor.run.finished);
+    launch_read(&monitor.launch, &monitor.run);
+    launch_finish(&monitor.launch, &monitor.run);
+    return ending;
+}
+
+static int milliseconds_until(const struct timespec *deadline)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (deadline->tv_sec - now.tv_sec) * 1000 + (deadline->tv_nsec - now.tv_nsec) / 1000000;
+}
+
+/*
+ * All writers should be dead by now, and EOF be near. A descriptor that was passed on to some other
+ * container can hold a pipe open for ever: then what is in it now is what we take.
+ */
+static void drain(void)
+{
+    struct timespec deadline;
+    int left;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += DRAIN_SECONDS;
+    while ((monitor.out.fd >= 0 || monitor.err.fd >= 0) &&
+           (left = milliseconds_until(&deadline)) > 0)
+        serve(left);
+    stream_read_rest(&monitor.out, &monitor.log);
+    stream_read_rest(&monitor.err, &monitor.log);
+    stream_finish(&monitor.out, &monitor.log);
+    stream_finish(&monitor.err, &monitor.log);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = options_parse(argc, argv);
+
+    isolate(&options);
+    begin(&options);
+    struct ending ending = watch(options.pid);
+    if (!options.private_pid)
+        child_kill_cgroup(options.pid, options.cgroup_kill, options.cgroup_procs);
+    drain();
+    monitor.run.code = ending.code;
+    monitor.run.signal = ending.signal;
+    monitor.run.dropped = monitor.log.dropped;
+    record_exit(&monitor.run);
+    child_reap(options.pid);
+    agent_wake(options.agent_socket, options.agent_command);
+    return 0;
+}
