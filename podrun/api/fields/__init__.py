@@ -1,0 +1,110 @@
+"""The one table of Pod fields: what each means and whether podrun supports it.
+
+``podrun explain``, docs/fields.md and the check of manifests (``podrun.api.decode``) all read it.
+The tables are written for people; a block is a type, a row is a field, indented lines continue it:
+
+    [Type]
+    name type [support] [=harmless]: What it means; what podrun does.
+
+type      string, boolean, integer, Quantity, IntOrString, Time, any, another block's name;
+          []T and map[string]T
+support   absent: as the parent's (the Pod itself: yes)
+          no      refused, by its path
+          note    accepted, checked and kept, without effect; the user is told
+          set     podrun's to fill in; ignored in a manifest
+harmless  this value of a "no" or "note" field is what podrun does anyway: accepted in silence
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from podrun.api.fields import container, pod, scheduling, status, volume
+from podrun.errors import NotFound
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row; ``support`` is "" where it is the parent's."""
+
+    name: str
+    type: str
+    support: str
+    harmless: str | None
+    text: str
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A row at its place: ``path`` as in ``spec.containers.image``, ``support`` never empty."""
+
+    path: str
+    row: Row
+    support: str
+
+
+def _rows(block: str) -> dict[str, Row]:
+    lines = block.replace("\n    ", " ").splitlines()
+    return {row.name: row for row in map(_row, filter(None, lines))}
+
+
+def _row(line: str) -> Row:
+    head, _, text = line.partition(": ")
+    name, kind, *marks = head.split()
+    harmless = marks.pop()[1:] if marks and marks[-1].startswith("=") else None
+    return Row(name, kind, marks[0] if marks else "", harmless, text)
+
+
+def _parse(*tables: str) -> dict[str, dict[str, Row]]:
+    blocks = (block for table in tables for block in table.split("\n[")[1:])
+    parted = (block.partition("]\n") for block in blocks)
+    return {name: _rows(body) for name, _, body in parted}
+
+
+SCHEMA: dict[str, dict[str, Row]] = _parse(
+    pod.TABLE, container.TABLE, volume.TABLE, scheduling.TABLE, status.TABLE
+)
+
+
+def element(kind: str) -> str:
+    """The innermost type: "[]Container" → "Container", "map[string]string" → "string"."""
+    return kind.removeprefix("[]").removeprefix("map[string]")
+
+
+def below(kind: str, path: str = "", support: str = "yes") -> Iterator[Field]:
+    """Every field of block ``kind`` and of the blocks below it, parents first."""
+    for row in SCHEMA.get(kind, {}).values():
+        field = Field(f"{path}.{row.name}" if path else row.name, row, row.support or support)
+        yield field
+        yield from below(element(row.type), field.path, field.support)
+
+
+def suggest(name: str, known: Iterator[str] | dict[str, Row]) -> str:
+    """`` (did you mean "x"?)``, or nothing when no known name is close."""
+    import difflib
+
+    lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.7)
+    return f' (did you mean "{lower[close[0]]}"?)' if close else ""
+
+
+def find(path: str) -> Field:
+    """The field at ``pod.spec.containers.image`` (``pod.`` and ``[0]`` may be there or not).
+
+    NotFound names the part that does not exist.
+    """
+    kind, support, done, found = "Pod", "yes", "", None
+    for part in _parts(path):
+        row = SCHEMA.get(kind, {}).get(part)
+        if row is None:
+            guess = suggest(part, SCHEMA.get(kind, {}))
+            raise NotFound(f"a Pod has no field {done}{part}{guess}")
+        support = row.support or support
+        found = Field(done + part, row, support)
+        kind, done = element(row.type), f"{done}{part}."
+    return found or Field("", Row("pod", "Pod", "", None, "A Pod (v1)."), "yes")
+
+
+def _parts(path: str) -> list[str]:
+    parts = [part.partition("[")[0] for part in path.strip(".").split(".")]
+    return parts[1:] if parts[0].lower() in ("pod", "pods", "po") else parts

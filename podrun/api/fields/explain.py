@@ -1,0 +1,82 @@
+"""The table of fields as text: for ``podrun explain`` and as docs/fields.md."""
+
+from __future__ import annotations
+
+import textwrap
+
+from podrun.api.fields import SCHEMA, Field, below, element, find
+
+WORDS = {
+    "yes": "yes",
+    "note": "accepted, without effect",
+    "no": "not supported yet: refused",
+    "set": "filled in by podrun",
+}
+
+_HEAD = """\
+# The fields of a Pod
+
+Every field of the v1 Pod (Kubernetes 1.36), and what podrun does with it. This page is generated:
+`python -m podrun.api.fields > docs/fields.md`. The same text: `podrun explain pod.spec.containers`.
+
+| podrun | means |
+|---|---|
+| yes | it works |
+| note | accepted, checked and kept, without effect on one machine; `apply` says so |
+| set | podrun fills it in; in a manifest it is ignored, so that the output of `kubectl get -o yaml` can be applied |
+| no | not supported yet: the manifest is refused with the field's path |
+
+An unknown field is refused too. An empty string, list or map and `null` are the same as no field.
+"""  # noqa: E501
+
+
+def explain(path: str) -> str:
+    """What ``podrun explain`` prints for ``pod.spec.containers``. Raises NotFound."""
+    field = find(path)
+    lines = [
+        f"FIELD: {field.path or 'pod'} <{field.row.type}>",
+        f"SUPPORTED: {WORDS[field.support]}",
+        "",
+        *textwrap.wrap(field.row.text, 90, initial_indent="    ", subsequent_indent="    "),
+    ]
+    rows = SCHEMA.get(element(field.row.type), {})
+    if rows:
+        lines += ["", "FIELDS:"]
+    for row in rows.values():
+        support = row.support or field.support
+        mark = "" if support == "yes" else f"  [{WORDS[support]}]"
+        lines += [f"  {row.name} <{row.type}>{mark}"]
+        lines += textwrap.wrap(row.text, 88, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines) + "\n"
+
+
+def markdown() -> str:
+    """docs/fields.md: one section for each type, in the order a reader meets them."""
+    return _HEAD + "".join(_section(places) for places in _by_type().values())
+
+
+def _by_type() -> dict[str, list[Field]]:
+    """The places of each type that has fields of its own."""
+    types: dict[str, list[Field]] = {"Pod": [find("pod")]}
+    for field in below("Pod"):
+        if element(field.row.type) in SCHEMA:
+            types.setdefault(element(field.row.type), []).append(field)
+    return types
+
+
+def _section(places: list[Field]) -> str:
+    kind = element(places[0].row.type)
+    best = min((place.support for place in places), key=list(WORDS).index)
+    where = ", ".join(f"`{_marked(place)}`" for place in places[:4])
+    more = f" and {len(places) - 4} more" if len(places) > 4 else ""
+    head = f"\n## {kind}\n\n{where}{more}\n\n" if places[0].path else f"\n## {kind}\n\n"
+    rows = (
+        f"| {row.name} | {row.type} | {row.support or best} | {row.text} |\n"
+        for row in SCHEMA[kind].values()
+    )
+    return f"{head}| field | type | podrun | |\n|---|---|---|---|\n{''.join(rows)}"
+
+
+def _marked(field: Field) -> str:
+    """The path, a list marked as one."""
+    return field.path + ("[]" if field.row.type.startswith("[]") else "")
