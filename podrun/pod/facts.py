@@ -58,6 +58,7 @@ class ContainerFacts(msgspec.Struct, omit_defaults=True):
     current: Run | None = None
     last: Run | None = None  # the run before, always with an exit
     restarts: int = 0  # never falls; the attempt of the newest run
+    backoff_seconds: int = 0  # to wait after ``current`` ends; set by ``podrun.pod.backoff``
     trouble: Trouble | None = None  # of the newest try to create a run; None once one succeeded
 
 
@@ -69,6 +70,7 @@ class Sandbox(msgspec.Struct, omit_defaults=True):
     ready: bool = True
     ips: tuple[str, ...] = ()
     lost_at: float | None = None
+    stopped_at: float | None = None  # torn down: its network was given back (StopSandbox done)
 
 
 class Deletion(msgspec.Struct, frozen=True, omit_defaults=True):

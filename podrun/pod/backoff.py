@@ -1,0 +1,105 @@
+"""When a container may run again, and when a failed try may be repeated (semantics §4).
+
+    run 0 ends ─0 s─► run 1 ends ─10 s─► run 2 ends ─20 s─► … 40, 80, 160, 300, 300 …
+    a run that lasted longer than twice the maximum, or a changed definition: from the start again
+
+The delay counts from the end of the last run. ``ContainerFacts.backoff_seconds`` is the delay that
+will follow the current run; ``next_run`` sets it, so no timer has to survive a restart.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from podrun.pod.facts import ContainerFacts, Exit, Run, Trouble
+
+FIRST_DELAY = 10
+SANDBOX_RETRY_MAX = 10  # the pace at which a failed sync is repeated
+CONFIG_RETRY = 10
+PULL_RETRY_FIRST = 10
+PULL_RETRY_MAX = 300
+PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What the node's configuration says to policy; seconds."""
+
+    max_restart_period: int = 300
+
+
+def restart_delay(container: ContainerFacts, settings: Settings, spec_hash: str) -> int:
+    """Seconds between the end of the current run and the start of the next one."""
+    run = container.current
+    if run is None or run.exit is None or _starts_over(run, run.exit, settings, spec_hash):
+        return 0
+    return min(container.backoff_seconds, settings.max_restart_period)
+
+
+def restart_at(container: ContainerFacts, settings: Settings, spec_hash: str) -> float | None:
+    """When the next run is due by the back-off alone; None when there is no ended run."""
+    run = container.current
+    if run is None or run.exit is None:
+        return None
+    return run.exit.finished_at + restart_delay(container, settings, spec_hash)
+
+
+def next_run(container: ContainerFacts, run: Run, settings: Settings) -> ContainerFacts:
+    """The facts once ``run`` was created: the current one becomes the last, the back-off grows."""
+    previous = container.current
+    if previous is not None and previous.id == run.id:
+        return container
+    return ContainerFacts(
+        current=run,
+        last=previous if previous is not None else container.last,
+        restarts=max(container.restarts, run.attempt),
+        backoff_seconds=_next_backoff(container, run, settings),
+    )
+
+
+def next_attempt(container: ContainerFacts) -> int:
+    """The number of the next run: 0 for the first, else one more than ever before."""
+    if container.current is None and container.last is None:
+        return 0
+    return container.restarts + 1
+
+
+def _next_backoff(container: ContainerFacts, run: Run, settings: Settings) -> int:
+    previous = container.current
+    if previous is None or previous.exit is None:
+        return 0  # the first crash is restarted at once
+    first = min(FIRST_DELAY, settings.max_restart_period)
+    if _starts_over(previous, previous.exit, settings, run.spec_hash):
+        return first
+    return min(max(first, container.backoff_seconds * 2), settings.max_restart_period)
+
+
+def _starts_over(run: Run, exit: Exit, settings: Settings, spec_hash: str) -> bool:
+    # The back-off is kept per definition of the container: a new one is a clean slate.
+    lasted = exit.finished_at - run.created_at
+    return lasted > 2 * settings.max_restart_period or run.spec_hash != spec_hash
+
+
+def next_trouble(before: Trouble | None, reason: str, message: str, now: float) -> Trouble:
+    """The trouble after one more failed try; equal reasons are counted, a new one starts at 1."""
+    count = before.count + 1 if before is not None and before.reason == reason else 1
+    return Trouble(reason=reason, message=message, at=now, count=count)
+
+
+def container_retry_at(trouble: Trouble | None) -> float:
+    """When a container that could not even be created is tried again; 0 without trouble."""
+    if trouble is None:
+        return 0.0
+    if trouble.reason in PULL_REASONS:
+        return trouble.at + _doubled(PULL_RETRY_FIRST, trouble.count, PULL_RETRY_MAX)
+    return trouble.at + CONFIG_RETRY
+
+
+def sandbox_retry_at(trouble: Trouble | None) -> float:
+    """1, 2, 4, 8, then every 10 s: a passing shortage should not cost ten seconds. 0: at once."""
+    if trouble is None:
+        return 0.0
+    return trouble.at + _doubled(1, trouble.count, SANDBOX_RETRY_MAX)
+
+
+def _doubled(first: int, count: int, most: int) -> int:
+    return min(first << min(count - 1, 16), most)

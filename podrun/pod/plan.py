@@ -1,0 +1,129 @@
+"""The heart of policy: what is due now for one pod (semantics §1–§4).
+
+    deletion ──► stop all ──► StopSandbox ──► ReleasePod
+    replaces ──► nothing
+    too old  ──► PassVerdict
+    ended    ──► stop all ──► StopSandbox ──► nothing, for ever
+    sandbox lost ► stop all ► StopSandbox ──► CreateSandbox (attempt + 1) ──► init from the start
+    else     ──► CreateSandbox, replace what changed, start what ought to run, one at a time
+
+Pure: equal arguments give equal plans. Every action may be carried out twice, and nothing is
+planned on the strength of an earlier plan, only of what the facts say was done.
+"""
+
+from __future__ import annotations
+
+from podrun.api.change import spec_hash
+from podrun.api.pod import Pod
+from podrun.pod.actions import (
+    Action,
+    CreateSandbox,
+    PassVerdict,
+    Plan,
+    ReleasePod,
+    StartContainer,
+    StopSandbox,
+)
+from podrun.pod.backoff import Settings, next_attempt, sandbox_retry_at
+from podrun.pod.facts import Facts
+from podrun.pod.outcome import outcome
+from podrun.pod.runs import SPEC_CHANGED, any_run, is_running, is_sidecar, live_containers
+from podrun.pod.startup import due_at, wanted
+from podrun.pod.termination import FLOOR, Steps, Stop, end, grace, stop_all, stop_reason
+
+__all__ = ["Plan", "Settings", "plan"]
+
+DEADLINE_EXCEEDED = "DeadlineExceeded"
+DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
+SANDBOX_LOST = "SandboxLost"
+SANDBOX_LOST_MESSAGE = "The pod's sandbox was lost and restartPolicy Never forbids another one"
+
+
+def plan(pod: Pod, facts: Facts, now: float, settings: Settings | None = None) -> Plan:
+    """Actions due at ``now`` and the time, later than ``now``, of the next look."""
+    settings = settings or Settings()
+    if facts.deletion is None and facts.replaces:
+        return Plan()
+    deadline = _active_deadline(pod, facts)
+    if deadline is not None and now >= deadline:
+        return Plan((PassVerdict(reason=DEADLINE_EXCEEDED, message=DEADLINE_MESSAGE),))
+    stop = stop_reason(pod, facts)
+    steps = _run(pod, facts, now, settings) if stop is None else _stop(pod, facts, stop, now)
+    if deadline is not None:
+        steps.wakes.append(deadline)
+    wakes = [at for at in steps.wakes if at > now]
+    return Plan(tuple(steps.actions), min(wakes, default=None))
+
+
+def _active_deadline(pod: Pod, facts: Facts) -> float | None:
+    # Counted from status.startTime, initialisation included (§3).
+    seconds = pod.spec.active_deadline_seconds
+    if seconds is None or facts.deletion is not None or outcome(pod, facts):
+        return None
+    return facts.accepted_at + seconds
+
+
+def _run(pod: Pod, facts: Facts, now: float, settings: Settings) -> Steps:
+    if facts.sandbox is None:
+        return _create_sandbox(facts, now)
+    steps = _replace_changed(pod, facts, now)
+    if any(run.started_at is None for _, run in live_containers(pod, facts)):
+        return steps  # one at a time: its start is on its way (§1.5)
+    for container in wanted(pod, facts):
+        due = due_at(facts, container, settings)
+        if due > now:
+            steps.wakes.append(due)
+            continue
+        attempt = next_attempt(facts.of(container.name))
+        steps.actions.append(StartContainer(name=container.name, attempt=attempt))
+        break
+    return steps
+
+
+def _replace_changed(pod: Pod, facts: Facts, now: float) -> Steps:
+    """Running containers of another definition are ended; their restart follows (§1.8).
+
+    A stop signal sent for whatever reason is followed up here, too.
+    """
+    steps = Steps()
+    for container, run in live_containers(pod, facts):
+        if not is_running(run):
+            continue
+        keeps = container in pod.spec.init_containers and not is_sidecar(container)
+        changed = not keeps and run.spec_hash != spec_hash(container)
+        if changed or run.stop_sent_at is not None:
+            since = now if run.stop_sent_at is None else run.stop_sent_at
+            end(container, run, SPEC_CHANGED, since + max(grace(pod), FLOOR), now, steps)
+    return steps
+
+
+def _stop(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
+    if any(True for _ in live_containers(pod, facts)):
+        return stop_all(pod, facts, stop, now)
+    sandbox = facts.sandbox
+    if sandbox is not None and sandbox.stopped_at is None:
+        return _unless_held(StopSandbox(), facts, stop, now)
+    if facts.deletion is not None:
+        return _unless_held(ReleasePod(), facts, stop, now)
+    if outcome(pod, facts):
+        return Steps()
+    if pod.spec.restart_policy == "Never" and any_run(pod, facts):  # §1.7
+        return Steps([PassVerdict(reason=SANDBOX_LOST, message=SANDBOX_LOST_MESSAGE)])
+    return _create_sandbox(facts, now)
+
+
+def _create_sandbox(facts: Facts, now: float) -> Steps:
+    attempt = 0 if facts.sandbox is None else facts.sandbox.attempt + 1
+    return _at(sandbox_retry_at(facts.sandbox_trouble), CreateSandbox(attempt=attempt), now)
+
+
+def _unless_held(action: Action, facts: Facts, stop: Stop, now: float) -> Steps:
+    """``action`` now, or after the pause that follows a failed try of it."""
+    trouble = facts.sandbox_trouble
+    if trouble is not None and trouble.at < stop.began_at:
+        trouble = None  # of the time before: no reason to wait
+    return _at(sandbox_retry_at(trouble), action, now)
+
+
+def _at(due: float, action: Action, now: float) -> Steps:
+    return Steps(wakes=[due]) if due > now else Steps([action])

@@ -1,0 +1,78 @@
+"""How far a pod has come: what ``apply`` and ``wait`` wait for, and when the agent may idle."""
+
+from __future__ import annotations
+
+from podrun.api.pod import Pod
+from podrun.pod.facts import ContainerFacts, Facts
+from podrun.pod.outcome import can_restart, outcome
+from podrun.pod.runs import any_live, is_container_ready, is_sidecar, run_here
+from podrun.pod.startup import wanted
+
+# Tries after which a shortage no longer looks like a passing one.
+PATIENCE = 3
+
+
+def started_once(pod: Pod, facts: Facts) -> bool:
+    """Every container has been started once, or the pod has ended, is going, or cannot go on."""
+    if facts.deletion is not None or outcome(pod, facts):
+        return True
+    if all(_was_tried(facts.of(container.name)) for container in pod.spec.all_containers):
+        return True
+    return bool(obstacle(pod, facts))
+
+
+def obstacle(pod: Pod, facts: Facts) -> str:
+    """Why the pod cannot go on until somebody acts, for people; "" while it may by itself."""
+    if facts.replaces:
+        return ""
+    trouble = facts.sandbox_trouble
+    if trouble is not None and trouble.count >= PATIENCE:
+        return f"{trouble.reason}: {trouble.message}"
+    if facts.sandbox is None:
+        return ""
+    reasons = [_obstacle_of(pod, facts, container.name) for container in wanted(pod, facts)]
+    return reasons[0] if reasons and all(reasons) else ""
+
+
+def is_ready(pod: Pod, facts: Facts) -> bool:
+    """The Ready condition: all app containers and sidecars are ready (semantics §5)."""
+    if outcome(pod, facts):
+        return False
+    return not unready(pod, facts)
+
+
+def unready(pod: Pod, facts: Facts) -> list[str]:
+    """Names of app containers and sidecars that are not ready, in the order of the spec."""
+    return [
+        container.name
+        for container in pod.spec.all_containers
+        if (container in pod.spec.containers or is_sidecar(container))
+        and not is_container_ready(container, run_here(facts, container.name))
+    ]
+
+
+def is_finished(pod: Pod, facts: Facts) -> bool:
+    """A terminal phase and everything stopped: nothing will be planned unless it is deleted."""
+    if facts.deletion is not None or not outcome(pod, facts) or any_live(pod, facts):
+        return False
+    return facts.sandbox is None or facts.sandbox.stopped_at is not None
+
+
+def _was_tried(known: ContainerFacts) -> bool:
+    if known.last is not None:
+        return True
+    run = known.current
+    return run is not None and (run.started_at is not None or run.exit is not None)
+
+
+def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
+    known = facts.of(name)
+    if known.trouble is not None:
+        return f"{name}: {known.trouble.reason}: {known.trouble.message}"
+    run = known.current
+    if run is None or run.exit is None or known.backoff_seconds == 0:
+        return ""
+    container = next(c for c in pod.spec.all_containers if c.name == name)
+    if not can_restart(pod, facts, container):
+        return ""
+    return f"{name}: failed again with exit code {run.exit.code}"
