@@ -1,0 +1,142 @@
+"""The status of one container (semantics §4).
+
+no run          Waiting  ContainerCreating, PodInitializing, or why it cannot be created
+created         Waiting  the same
+started         Running
+ended, due      Terminated  Completed, Error, OOMKilled, StartError, ContainerStatusUnknown
+ended, too soon Waiting  CrashLoopBackOff; the end is in ``lastState``
+"""
+
+from __future__ import annotations
+
+from podrun.api.change import spec_hash
+from podrun.api.pod import (
+    Container,
+    ContainerState,
+    ContainerStateRunning,
+    ContainerStateTerminated,
+    ContainerStateWaiting,
+    ContainerStatus,
+    Pod,
+)
+from podrun.pod.backoff import Settings, restart_at, restart_delay
+from podrun.pod.facts import Exit, Facts, Run, Trouble
+from podrun.pod.outcome import can_restart
+from podrun.pod.runs import (
+    init_succeeded,
+    is_container_ready,
+    is_running,
+    is_sidecar,
+    is_started,
+    run_here,
+)
+from podrun.pod.when import go_duration, rfc3339
+
+UNKNOWN_MESSAGE = "The container could not be located when the pod was terminated"
+# How long a failed pull is shown as such before it is shown as waiting for the next try.
+PULL_ERROR_SHOWN = 5
+
+
+def container_status(
+    pod: Pod, facts: Facts, container: Container, now: float, settings: Settings
+) -> ContainerStatus:
+    known = facts.of(container.name)
+    run = known.current
+    state, ended = _state(pod, facts, container, now, settings)
+    last = ended or known.last
+    return ContainerStatus(
+        name=container.name,
+        state=state,
+        last_state=ContainerState(terminated=_terminated(last)) if last else ContainerState(),
+        ready=_is_ready(pod, facts, container),
+        restart_count=known.restarts,
+        image=run.image if run else container.image,
+        image_id=run.image_id if run else "",
+        container_id=container_id(run),
+        started=is_started(container, run),
+    )
+
+
+def container_id(run: Run | None) -> str:
+    return f"podrun://{run.id}" if run is not None else ""
+
+
+def pod_label(pod: Pod) -> str:
+    """``web_default(6a1c…)``: how messages about containers name their pod."""
+    meta = pod.metadata
+    return f"{meta.name}_{meta.namespace}({meta.uid})"
+
+
+def exit_reason(exit: Exit) -> str:
+    """A kill without the kernel's out-of-memory mark is an Error like any other."""
+    if exit.reason:
+        return exit.reason
+    if exit.oom_killed:
+        return "OOMKilled"
+    return "Completed" if exit.code == 0 else "Error"
+
+
+def _state(
+    pod: Pod, facts: Facts, container: Container, now: float, settings: Settings
+) -> tuple[ContainerState, Run | None]:
+    """The state, and the ended run that it hides (which is then the last state)."""
+    known = facts.of(container.name)
+    run = known.current
+    if run is None or run.exit is None:
+        if run is not None and is_running(run):
+            running = ContainerStateRunning(started_at=rfc3339(run.started_at))
+            return ContainerState(running=running), None
+        return ContainerState(waiting=_waiting(pod, container, known.trouble, now)), None
+    if can_restart(pod, facts, container):
+        if known.trouble is not None:
+            return ContainerState(waiting=_waiting(pod, container, known.trouble, now)), run
+        backing_off = _crash_loop(pod, facts, container, now, settings)
+        if backing_off is not None:
+            return ContainerState(waiting=backing_off), run
+    return ContainerState(terminated=_terminated(run)), None
+
+
+def _waiting(
+    pod: Pod, container: Container, trouble: Trouble | None, now: float
+) -> ContainerStateWaiting:
+    if trouble is None:
+        reason = "PodInitializing" if pod.spec.init_containers else "ContainerCreating"
+        return ContainerStateWaiting(reason=reason)
+    if trouble.reason == "ErrImagePull" and now >= trouble.at + PULL_ERROR_SHOWN:
+        message = f'Back-off pulling image "{container.image}": ErrImagePull: {trouble.message}'
+        return ContainerStateWaiting(reason="ImagePullBackOff", message=message)
+    return ContainerStateWaiting(reason=trouble.reason, message=trouble.message)
+
+
+def _crash_loop(
+    pod: Pod, facts: Facts, container: Container, now: float, settings: Settings
+) -> ContainerStateWaiting | None:
+    known, definition = facts.of(container.name), spec_hash(container)
+    due = restart_at(known, settings, definition)
+    if due is None or now >= due:
+        return None
+    delay = go_duration(restart_delay(known, settings, definition))
+    message = f"back-off {delay} restarting failed container={container.name} pod={pod_label(pod)}"
+    return ContainerStateWaiting(reason="CrashLoopBackOff", message=message)
+
+
+def _terminated(run: Run) -> ContainerStateTerminated:
+    exit = run.exit
+    assert exit is not None
+    unknown = exit.reason == "ContainerStatusUnknown"
+    return ContainerStateTerminated(
+        exit_code=exit.code,
+        signal=exit.signal,
+        reason=exit_reason(exit),
+        message=exit.message or (UNKNOWN_MESSAGE if unknown else ""),
+        started_at=rfc3339(run.started_at),
+        finished_at=rfc3339(exit.finished_at),
+        container_id=container_id(run),
+    )
+
+
+def _is_ready(pod: Pod, facts: Facts, container: Container) -> bool:
+    if container in pod.spec.init_containers and not is_sidecar(container):
+        run = facts.of(container.name).current
+        return run is not None and init_succeeded(run.exit)
+    return is_container_ready(container, run_here(facts, container.name))
