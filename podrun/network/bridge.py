@@ -1,0 +1,162 @@
+"""The bridge: made once, checked at each attach, marked as ours by its link address.
+
+The check is what nearly every attach does, so it makes no netlink round trip: two ioctls, and a
+bind to each gateway address, which succeeds only while the address is there and usable. Callers
+hold ``locked(paths)``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from podrun.errors import Conflict
+from podrun.network import netlink, sysctl
+from podrun.network.layout import Layout, Network, Range
+from podrun.network.netlink import IFA_F_NODAD, attribute, step
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+_SIOCGIFFLAGS = 0x8913
+_SIOCGIFHWADDR = 0x8927
+
+
+def ensure(layout: Layout) -> None:
+    """Raises Conflict when the name, or the range, belongs to somebody else; nothing is changed
+    then."""
+    ipv6 = layout.range(6) is not None
+    if _mac_and_up(layout.bridge) != (layout.mac, True) or _missing(layout):
+        with netlink.rtnetlink() as ipr:
+            _make(ipr, layout)
+    sysctl.prepare_bridge(layout.bridge, ipv6)
+    sysctl.forward(ipv6)
+
+
+def remove(layout: Layout) -> None:
+    """Take away the bridge and every pair on it; a link of that name that is not ours stays."""
+    if _mac_and_up(layout.bridge)[0] != layout.mac:
+        return
+    with netlink.rtnetlink() as ipr, step(f"remove the bridge {layout.bridge}"):
+        index = netlink.index_of(layout.bridge)
+        for link in ipr.get_links():
+            if attribute(link, "IFLA_MASTER") == index and _kind(link) == "veth":
+                ipr.link("del", index=link["index"])
+        ipr.link("del", index=index)
+
+
+def overlaps(layout: Layout, wanted: Range) -> list[str]:
+    """What of the host's routes and addresses lies in the range: "10.0.0.0/8 on eth1", ….
+
+    Default routes do not count, nor does what is on our bridge.
+    """
+    with netlink.rtnetlink() as ipr, step("read the host's routes"):
+        return _overlaps(ipr, layout, wanted)
+
+
+def _make(ipr: IPRoute, layout: Layout) -> None:
+    name = layout.bridge
+    with step(f"make the bridge {name}"):
+        index = _ours(ipr, layout)
+        for missing in _missing(layout):
+            found = _overlaps(ipr, layout, missing)
+            if found:
+                raise _overlap_error(missing, found)
+        if not index:
+            ipr.link("add", ifname=name, kind="bridge", address=layout.mac)
+            index = netlink.index_of(name)
+    sysctl.prepare_bridge(name, layout.range(6) is not None)
+    with step(f"set up the bridge {name}"):
+        ipr.link("set", index=index, state="up", ifalias="podrun")
+        for missing in _missing(layout):
+            ipr.addr(
+                "replace",
+                index=index,
+                address=missing.gateway,
+                prefixlen=missing.prefix,
+                family=_family(missing),
+                flags=IFA_F_NODAD if missing.version == 6 else 0,
+            )
+
+
+def _ours(ipr: IPRoute, layout: Layout) -> int:
+    """The index of our bridge, 0 when there is none."""
+    index = netlink.index_of(layout.bridge)
+    if index:
+        link = ipr.link("get", index=index)[0]
+        mac = attribute(link, "IFLA_ADDRESS")
+        if _kind(link) != "bridge" or mac != layout.mac:
+            raise Conflict(
+                f"the interface {layout.bridge} exists and was not made by podrun",
+                hint="set another name with `bridge:` in podrun's configuration",
+            )
+    return index
+
+
+def _missing(layout: Layout) -> list[Range]:
+    return [wanted for wanted in layout.ranges if not _is_local(wanted)]
+
+
+def _is_local(wanted: Range) -> bool:
+    with socket.socket(_family(wanted), socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((wanted.gateway, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _mac_and_up(name: str) -> tuple[str, bool]:
+    request = struct.pack("16s24x", name.encode())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            address = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, request)[18:24]
+            flags = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request)[16:18]
+        except OSError:
+            return "", False
+    return address.hex(":"), bool(struct.unpack("H", flags)[0] & netlink.IFF_UP)
+
+
+def _overlaps(ipr: IPRoute, layout: Layout, wanted: Range) -> list[str]:
+    own = netlink.index_of(layout.bridge)
+    found = []
+    for route in ipr.get_routes(family=_family(wanted)):
+        destination = attribute(route, "RTA_DST")
+        oif = attribute(route, "RTA_OIF") or 0
+        if destination is None or (own and oif == own):
+            continue
+        network = _network(destination, route["dst_len"])
+        if network.overlaps(wanted.network):
+            found.append(f"{network} on {_name(oif)}")
+    return sorted(set(found))
+
+
+def _overlap_error(wanted: Range, found: list[str]) -> Conflict:
+    return Conflict(
+        f"the pods' range {wanted.network} overlaps with what this host routes already: "
+        + ", ".join(found[:3])
+        + (", …" if len(found) > 3 else ""),
+        hint="set podCidrs in podrun's configuration to ranges that nothing else uses",
+    )
+
+
+def _network(destination: str, length: int) -> Network:
+    return ipaddress.ip_network(f"{destination}/{length}", strict=False)
+
+
+def _name(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return "no interface"
+
+
+def _family(wanted: Range) -> socket.AddressFamily:
+    return socket.AF_INET if wanted.version == 4 else socket.AF_INET6
+
+
+def _kind(link: Any) -> str:
+    return attribute(link, "IFLA_LINKINFO", "IFLA_INFO_KIND") or ""

@@ -1,0 +1,124 @@
+"""Which pod has which address: one symbolic link for each, ``network/leases/<address> → <uid>``.
+
+A link is made whole or not at all and never over another one, so there is no half-written lease
+and no address that two pods have, whoever is killed when. Nothing is synced to disk: what a crash
+of the machine can lose are leases of pods that the crash has ended.
+
+``network/last/<4|6>`` names the address given last. The next one is looked for behind it: an
+address comes back only after all others had their turn, when nobody remembers its last owner.
+
+Callers hold ``locked(paths)``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+from pathlib import Path
+
+from podrun.errors import MechanismFailed, Unavailable
+from podrun.network.layout import Layout, Range
+from podrun.node.paths import Paths
+
+
+def lease(paths: Paths, layout: Layout, uid: str) -> tuple[str, ...]:
+    """An address of each range for ``uid``: those it has already, else new ones; IPv4 first.
+
+    Raises Unavailable when a range is exhausted; nothing has been taken then.
+    """
+    had = held(paths, uid)
+    with contextlib.ExitStack() as undo:
+        ips = []
+        for wanted in layout.ranges:
+            ip = next((ip for ip in had if ipaddress.ip_address(ip) in wanted.network), None)
+            if ip is None:
+                ip = _take(paths, wanted, uid)
+                undo.callback(_unlink, _directory(paths) / ip)
+            ips.append(ip)
+        undo.pop_all()
+    return tuple(ips)
+
+
+def held(paths: Paths, uid: str) -> tuple[str, ...]:
+    """The addresses that ``uid`` has now."""
+    return by_uid(paths).get(uid, ())
+
+
+def release(paths: Paths, uid: str) -> None:
+    for ip in held(paths, uid):
+        _unlink(_directory(paths) / ip)
+
+
+def by_uid(paths: Paths) -> dict[str, tuple[str, ...]]:
+    """Every lease: uid → addresses, IPv4 first. Files that are no leases are passed over."""
+    found: dict[str, list[str]] = {}
+    for name in _names(paths):
+        with contextlib.suppress(OSError):  # EINVAL: not a link; ENOENT: released meanwhile
+            found.setdefault(os.readlink(_directory(paths) / name), []).append(name)
+    return {uid: tuple(sorted(ips, key=lambda ip: (":" in ip, ip))) for uid, ips in found.items()}
+
+
+def _take(paths: Paths, wanted: Range, uid: str) -> str:
+    taken = {ipaddress.ip_address(name) for name in _names(paths)}
+    taken.add(ipaddress.ip_address(wanted.gateway))
+    number = _start(paths, wanted)
+    for _ in range(min(len(taken) + 1, wanted.last - wanted.first + 1)):
+        address = wanted.address(number)
+        if address not in taken:
+            _record(paths, wanted, str(address), uid)
+            return str(address)
+        number = number + 1 if number < wanted.last else wanted.first
+    raise Unavailable(
+        f"no address is left in {wanted.network} for another pod",
+        hint="delete pods that are not needed, or set a larger range in podCidrs",
+        reason="AddressesExhausted",
+    )
+
+
+def _start(paths: Paths, wanted: Range) -> int:
+    """The number behind the address given last; the first one when that means nothing."""
+    try:
+        last = ipaddress.ip_address((_last(paths) / str(wanted.version)).read_text())
+    except (OSError, ValueError):
+        return wanted.first
+    number = int(last) + 1
+    return number if last in wanted.network and number <= wanted.last else wanted.first
+
+
+def _record(paths: Paths, wanted: Range, address: str, uid: str) -> None:
+    try:
+        _directory(paths).mkdir(parents=True, exist_ok=True)
+        _last(paths).mkdir(exist_ok=True)
+        os.symlink(uid, _directory(paths) / address)
+        (_last(paths) / str(wanted.version)).write_text(address)
+    except OSError as error:
+        raise MechanismFailed.from_oserror(f"lease {address} to pod {uid}", error) from None
+
+
+def _names(paths: Paths) -> list[str]:
+    try:
+        names = os.listdir(_directory(paths))
+    except FileNotFoundError:
+        return []
+    return [name for name in names if _is_address(name)]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _directory(paths: Paths) -> Path:
+    return paths.network / "leases"
+
+
+def _last(paths: Paths) -> Path:
+    return paths.network / "last"
