@@ -1,0 +1,109 @@
+"""One layer's way in: blob, both digests and the unpacked tree, in one pass over its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from podrun.image import lower, oci
+from podrun.image.layout import Layout
+from podrun.image.staging import Staging
+from podrun.image.streams import CHUNK, Intake, Readable, plain, sniff
+from podrun.image.types import BadArchive, Limits
+from podrun.image.unpack import unpack
+from podrun.linux.trees import remove_tree
+
+_SUFFIX = {"": "", "gzip": "+gzip", "zstd": "+zstd"}  # the compressions OCI has names for
+
+
+def cut_at_opaque_root(lowers: list[Path]) -> list[Path]:
+    """``lowers`` (topmost first) down to one that hides all below: overlayfs itself ignores
+    the opaque mark on a layer's root."""
+    for position, path in enumerate(lowers):
+        if lower.is_opaque(path):
+            return lowers[: position + 1]
+    return lowers
+
+
+class LayerIntake:
+    """Adds layers to ``staging``, each on those before it; what is in already is not doubled."""
+
+    def __init__(self, layout: Layout, staging: Staging, limits: Limits) -> None:
+        self._layout = layout
+        self._staging = staging
+        self._limits = limits
+        self.descriptors: list[oci.Descriptor] = []
+        self.diff_ids: list[str] = []
+        self.entries = 0
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        return oci.chain_ids(tuple(self.diff_ids))
+
+    def lowers(self) -> list[Path]:
+        """The trees of the layers so far, topmost first."""
+        return cut_at_opaque_root([self._tree(chain) for chain in reversed(self.chains)])
+
+    def add(
+        self,
+        source: Readable,
+        tell: Callable[[int], None],
+        *,
+        digest: str = "",
+        diff_id: str = "",
+        need_end: bool = False,
+    ) -> None:
+        """Take in one layer. BadArchive when it is not what ``digest`` or ``diff_id`` promised."""
+        source, kind = sniff(source)
+        tree = self._staging.new_tree()
+        file, path = self._staging.new_file()
+        with file:
+            keep = kind in _SUFFIX  # xz and bzip2 have no media type: keep the plain tar
+            outer = Intake(source, self._limits.bytes, file if keep else None, tell)
+            inner = Intake(plain(outer, kind), self._limits.bytes, None if keep else file)
+            content: Intake = inner if kind else outer
+            self.entries += unpack(
+                content, tree / "fs", self.lowers(), self._limits, need_end=need_end
+            )
+            while outer.read(CHUNK):
+                pass
+        blob = outer if keep else inner
+        _check("the layer's digest", outer.digest, digest)
+        _check("the layer's diff ID", content.digest, diff_id)
+        media_type = oci.LAYER + _SUFFIX.get(kind, "")
+        self.descriptors.append(oci.Descriptor(media_type, blob.digest, blob.size))
+        self.diff_ids.append(content.digest)
+        self._keep(path, tree)
+
+    def skip(self, descriptor: oci.Descriptor, diff_id: str) -> bool:
+        """Take over a layer whose blob and tree are both in the store already."""
+        chain = oci.chain_ids((*self.diff_ids, diff_id))[-1]
+        known = chain in self._staging.trees or self._layout.snapshot(chain).exists()
+        stored = descriptor.digest in self._staging.blobs or self._stored(descriptor)
+        if known and stored:
+            self.descriptors.append(descriptor)
+            self.diff_ids.append(diff_id)
+        return known and stored
+
+    def _stored(self, descriptor: oci.Descriptor) -> bool:
+        path = self._layout.blob_path(descriptor.digest)
+        return path.exists() and path.stat().st_size == descriptor.size
+
+    def _keep(self, blob: Path, tree: Path) -> None:
+        chain, digest = self.chains[-1], self.descriptors[-1].digest
+        if chain in self._staging.trees or self._layout.snapshot(chain).exists():
+            remove_tree(tree)
+        else:
+            self._staging.trees[chain] = tree
+        self._staging.blobs[digest] = blob
+
+    def _tree(self, chain: str) -> Path:
+        staged = self._staging.trees.get(chain)
+        return staged / "fs" if staged else self._layout.snapshot(chain)
+
+
+def _check(what: str, found: str, promised: str) -> None:
+    if promised and found != promised:
+        raise BadArchive(
+            f"{what} is {found}, but {promised} was promised: the archive is damaged or truncated"
+        )

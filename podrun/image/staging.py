@@ -1,0 +1,51 @@
+"""What one writer has brought in and not published yet."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from podrun.image import oci
+from podrun.linux.syscall import libc
+
+
+class Staging:
+    """``blobs`` and ``trees`` map digest and chain ID to the path that waits to be renamed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.blobs: dict[str, Path] = {}
+        self.trees: dict[str, Path] = {}
+        self._count = 0
+
+    def new_file(self) -> tuple[BinaryIO, Path]:
+        path = self._next("blob")
+        return open(path, "xb"), path
+
+    def new_tree(self) -> Path:
+        """A new directory; its ``fs`` (also new) is to be filled."""
+        path = self._next("tree")
+        (path / "fs").mkdir(parents=True)
+        (path / "fs").chmod(0o755)
+        return path
+
+    def add_document(self, data: bytes, media_type: str) -> oci.Descriptor:
+        file, path = self.new_file()
+        with file:
+            file.write(data)
+        digest = oci.digest_of(data)
+        self.blobs[digest] = path
+        return oci.Descriptor(media_type, digest, len(data))
+
+    def sync(self) -> None:
+        """Everything staged is on the disk (syncfs: one call, however many files a tree has)."""
+        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            libc("syncfs", fd, name=str(self.root))
+        finally:
+            os.close(fd)
+
+    def _next(self, kind: str) -> Path:
+        self._count += 1
+        return self.root / f"{kind}-{self._count}"

@@ -1,0 +1,290 @@
+"""The local image store: what the rest of podrun asks of images.
+
+Readers take no lock. Writers stage, then publish (podrun.image.layout). An image of this store is a
+manifest of its index; its ID is the digest of its configuration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from podrun.errors import Conflict, MechanismFailed, NotFound, PodrunError, UsageError
+from podrun.image import host, naming, oci
+from podrun.image.layers import LayerIntake, cut_at_opaque_root
+from podrun.image.layout import Layout
+from podrun.image.name import Reference, candidates, image_id_prefix, parse
+from podrun.image.staging import Staging
+from podrun.image.streams import Readable
+from podrun.image.types import (
+    DEFAULT_LIMITS,
+    Image,
+    ImageConfig,
+    Limits,
+    Progress,
+    Usage,
+    no_progress,
+)
+from podrun.node.paths import Paths
+
+
+class Removed(msgspec.Struct):
+    """What ``remove`` and ``prune`` did; ``freed`` is in bytes of blobs."""
+
+    untagged: list[str] = []
+    deleted: list[str] = []
+    freed: int = 0
+
+
+class ImageStore:
+    def __init__(self, paths: Paths, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.layout = Layout(paths.images, paths.snapshots)
+        self._limits = limits
+
+    # Finding ──────────────────────────────────────────────────────────────────────────────────
+
+    def resolve(self, ref: str) -> Image:
+        """The local image ``ref`` means: a reference, or a (short) image ID.
+
+        Raises UsageError (reason InvalidImageName), NotFound (reason ErrImageNeverPull).
+        """
+        wanted = candidates(ref)
+        if host.is_host(wanted[0]):
+            return host.image()
+        index = self.layout.index()
+        for reference in wanted:
+            for entry in index.manifests:
+                if _matches(entry, reference):
+                    return self._image(entry, str(reference))
+        if (prefix := image_id_prefix(ref)) and (found := self._by_id(index, prefix)):
+            return found
+        raise NotFound(
+            f"image {wanted[0]} is not in the local store",
+            hint="`podrun image ls` shows what is there; `podrun image import` or `load` adds it",
+            reason="ErrImageNeverPull",
+        )
+
+    def list(self) -> list[Image]:
+        """Every image, one for each name; those without one have the name ""."""
+        images = [host.image()]
+        for entry in self.layout.index().manifests:
+            with contextlib.suppress(NotFound):  # removed since the index was read
+                images.append(self._image(entry, entry.name))
+        return images
+
+    def inspect(self, ref: str) -> tuple[Image, oci.ImageFile | None]:
+        """The image and its configuration document (None for localhost/host)."""
+        image = self.resolve(ref)
+        return image, None if image.host else self._file(image.id)
+
+    def _by_id(self, index: oci.Index, prefix: str) -> Image | None:
+        images = [self._image(entry, entry.name) for entry in index.manifests]
+        found = {i.id: i for i in [host.image(), *images] if i.id[7:].startswith(prefix)}
+        if len(found) > 1:
+            raise Conflict(f"{prefix} is the beginning of {len(found)} image IDs")
+        return next(iter(found.values()), None)
+
+    def _image(self, entry: oci.Descriptor, name: str) -> Image:
+        try:
+            manifest = self._manifest(entry.digest)
+            file = self._file(manifest.config.digest)
+        except FileNotFoundError:
+            raise NotFound(
+                f"image {name or entry.digest} has just been removed", reason="ErrImageNeverPull"
+            ) from None
+        return Image(
+            name=name,
+            id=manifest.config.digest,
+            config=oci.image_config(file.config),
+            layers=oci.chain_ids(file.rootfs.diff_ids),
+            manifest=entry.digest,
+            created=file.created or "",
+            size=sum(d.size for d in (entry, manifest.config, *manifest.layers)),
+            architecture=file.architecture,
+            os=file.os,
+        )
+
+    def _manifest(self, digest: str) -> oci.Manifest:
+        return oci.decode(self.layout.document(digest), oci.Manifest, f"the manifest {digest}")
+
+    def _file(self, digest: str) -> oci.ImageFile:
+        return oci.decode(self.layout.document(digest), oci.ImageFile, f"the config {digest}")
+
+    # Root file systems ────────────────────────────────────────────────────────────────────────
+
+    def lowers(self, image: Image) -> Sequence[Path]:
+        """The unpacked layers, topmost first, for overlayfs; what is missing is unpacked now."""
+        if image.host:
+            return [host.ROOT]
+        paths = [self.layout.snapshot(chain) for chain in reversed(image.layers)]
+        if not all(path.exists() for path in paths):
+            with _naming(f"unpack image {image.name or image.id}"):
+                self._unpack(image)
+        return cut_at_opaque_root(paths)
+
+    def _unpack(self, image: Image) -> None:
+        with self.layout.staging() as staging:
+            intake = LayerIntake(self.layout, staging, self._limits)
+            layers = self._manifest(image.manifest).layers
+            for descriptor, diff_id in zip(
+                layers, self._file(image.id).rootfs.diff_ids, strict=True
+            ):
+                if not intake.skip(descriptor, diff_id):
+                    with open(self.layout.blob_path(descriptor.digest), "rb") as blob:
+                        intake.add(blob, _quiet, digest=descriptor.digest, diff_id=diff_id)
+            self.layout.commit(staging, lambda index: index)
+
+    # Adding ───────────────────────────────────────────────────────────────────────────────────
+
+    def import_rootfs(
+        self,
+        source: Path | Readable,
+        name: str,
+        config: ImageConfig = ImageConfig(),  # noqa: B008 - frozen
+        progress: Progress = no_progress,
+    ) -> Image:
+        """Make an image of one layer out of a root file system: a tar, a stream of one, or a
+        directory. A name that is taken moves to the new image."""
+        reference = _own_name(name)
+        with _naming(f"import {reference}"), contextlib.ExitStack() as stack:
+            stream, total = stack.enter_context(_opened(source))
+            staging = stack.enter_context(self.layout.staging())
+            intake = LayerIntake(self.layout, staging, self._limits)
+            intake.add(stream, lambda n: progress(str(reference), n, total), need_end=True)
+            created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            file = oci.ImageFile(
+                architecture=oci.this_architecture(),
+                os="linux",
+                rootfs=oci.RootFsIds(tuple(intake.diff_ids)),
+                config=oci.run_config(config),
+                created=created,
+                history=(oci.History(created=created, created_by="podrun image import"),),
+            )
+            manifest = self.publish(staging, intake, oci.encode(file), str(reference))
+        return self._image(manifest, str(reference))
+
+    def publish(
+        self, staging: Staging, intake: LayerIntake, config: bytes, *names: str
+    ) -> oci.Descriptor:
+        """Commit staged layers with their configuration document under ``names`` (none: "")."""
+        document = oci.Manifest(
+            config=staging.add_document(config, oci.CONFIG), layers=tuple(intake.descriptors)
+        )
+        manifest = staging.add_document(oci.encode(document), oci.MANIFEST)
+
+        def change(index: oci.Index) -> oci.Index:
+            for name in names or ("",):
+                index = naming.named(manifest, name)(index)
+            return index
+
+        self.layout.commit(staging, change)
+        return manifest
+
+    def tag(self, ref: str, name: str) -> Image:
+        """Give the image one more name; a name that is taken moves."""
+        image, reference = self.resolve(ref), _own_name(name)
+        if image.host:
+            raise UsageError(f"{host.NAME} is the host itself and keeps its one name")
+        size = len(self.layout.document(image.manifest))
+        descriptor = oci.Descriptor(oci.MANIFEST, image.manifest, size)
+        self.layout.change_index(naming.named(descriptor, str(reference)))
+        return msgspec.structs.replace(image, name=str(reference))
+
+    # Removing ─────────────────────────────────────────────────────────────────────────────────
+
+    def remove(self, ref: str, usage: Usage = dict, *, force: bool = False) -> Removed:
+        """Remove a name, and with its last name the image; with an ID, all its names.
+
+        Conflict when a pod uses it, or an ID has several names. ``force``: the names go, and what
+        a pod uses stays nameless until ``prune`` finds it unused.
+        """
+        image = self.resolve(ref)
+        if image.host:
+            raise UsageError(f"{host.NAME} is the host itself: it cannot be removed")
+        names = [e.name for e in self.layout.index().manifests if e.digest == image.manifest]
+        going = [image.name] if image.name in map(str, candidates(ref)) else names
+        if len(going) > 1 and not force:
+            raise Conflict(
+                f"image {image.id[7:19]} has {len(going)} names: {', '.join(going)}",
+                hint="remove them one by one, or use --force",
+            )
+        users = usage().get(image.id, ()) if len(going) == len(names) else ()
+        if users and not force:
+            raise Conflict(
+                f"image {image.name or image.id} is used by {', '.join(users)}",
+                hint="delete what uses it first, or use --force",
+            )
+        for name in going:
+            self.layout.change_index(naming.without_name(name, keep_nameless=bool(users)))
+        freed = self.layout.sweep() or 0
+        deleted = [image.id] if len(going) == len(names) and not users else []
+        return Removed([name for name in going if name], deleted, freed)
+
+    def prune(self, usage: Usage = dict, *, all_unused: bool = False) -> Removed:
+        """Remove nameless images no pod uses (``all_unused``: named ones, too) and leftovers."""
+        used: Mapping[str, Sequence[str]] = usage()
+        unused = [i for i in self.list() if not i.host and i.id not in used]
+        going = [i for i in unused if all_unused or not i.name]
+        if going:
+            self.layout.change_index(
+                naming.without_manifests({i.manifest for i in going}, only_nameless=not all_unused)
+            )
+        self.layout.prepare()
+        freed = self.layout.sweep() or 0
+        return Removed([i.name for i in going if i.name], sorted({i.id for i in going}), freed)
+
+
+def _matches(entry: oci.Descriptor, reference: Reference) -> bool:
+    if not reference.digest:
+        return entry.name == str(reference)
+    if entry.digest != reference.digest or not entry.name:
+        return False
+    return parse(entry.name).repository == reference.repository
+
+
+def _own_name(name: str) -> Reference:
+    reference = parse(name)
+    if host.is_host(reference):
+        raise UsageError(f"{host.NAME} is the host's own root file system; take another name")
+    if reference.digest:
+        raise UsageError(f"{name}: a digest is found out, it cannot be given")
+    return reference
+
+
+def _quiet(done: int) -> None:
+    pass
+
+
+@contextlib.contextmanager
+def _opened(source: Path | Readable) -> Iterator[tuple[Readable, int]]:
+    """The tar stream of ``source`` and its size in bytes, 0 when unknown."""
+    if not isinstance(source, Path):
+        yield source, 0
+    elif source.is_dir():
+        from podrun.image.tarwrite import DirectoryTar
+
+        with contextlib.closing(DirectoryTar(source)) as stream:
+            yield stream, 0
+    else:
+        with open(source, "rb", buffering=0) as file:
+            yield file, source.stat().st_size
+
+
+@contextlib.contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Errors of the kernel and of archives, with what was being done in front."""
+    try:
+        yield
+    except MechanismFailed:
+        raise
+    except PodrunError as error:
+        error.message = f"{what}: {error.message}"
+        error.args = (error.message,)
+        raise
+    except OSError as error:
+        hint = "the disk is full" if error.errno == 28 else ""
+        raise MechanismFailed.from_oserror(what, error, hint=hint) from error
