@@ -1,0 +1,118 @@
+"""overlayfs as a detached mount, on every kernel since 5.15 and with any number of layers.
+
+Since 6.8 each layer is one "lowerdir+" of fsconfig(2). Before, fsconfig's strings end at 255 bytes
+and all layers must share one of them; mount(2) has a page for them. So there it is mounted the
+old way, in a mount namespace that lives for a moment, and taken out as a detached copy:
+
+    unshare(mnt) ─► chdir /proc/self/fd ─► mount(lowerdir=7:8:9…) ─► open_tree(CLONE) ─► setns back
+
+Layers are named by descriptor: short, and no character of a path needs escaping. They are opened
+inside: overlayfs takes only layers mounted in the namespace it is mounted from (until 6.15).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from podrun.image import attributes
+from podrun.linux import mount, namespace
+
+_OPTIONS = {"index": "off", "xino": "off", "metacopy": "off"}
+_STRING_MAX = 255  # of fsconfig(2)
+
+
+class OldKernel(Exception):
+    """fsconfig does not know "lowerdir+"."""
+
+
+def mount_overlay(lowers: Sequence[Path], upper: Path, work: Path) -> int:
+    """A detached overlay, ``lowers`` topmost first; the caller closes the descriptor. OSError."""
+    try:
+        return mount_by_fsconfig(lowers, upper, work)
+    except OldKernel:
+        return mount_by_namespace(lowers, upper, work)
+
+
+def mount_by_fsconfig(lowers: Sequence[Path], upper: Path, work: Path) -> int:
+    with contextlib.ExitStack() as opened:
+        context = mount.fsopen("overlay")
+        opened.callback(os.close, context)
+        mount.fsconfig_string(context, "source", "podrun")
+        for lower in lowers:
+            _lower(context, _named(lower, opened))
+        mount.fsconfig_string(context, "upperdir", _named(upper, opened))
+        mount.fsconfig_string(context, "workdir", _named(work, opened))
+        for key, value in _OPTIONS.items():
+            mount.fsconfig_string(context, key, value)
+        mount.fsconfig_create(context, f"overlay with upper layer {upper}")
+        return mount.fsmount(context)
+
+
+def _lower(context: int, name: str) -> None:
+    try:
+        mount.fsconfig_string(context, "lowerdir+", name)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise OldKernel from error
+        raise
+
+
+def _named(path: Path, opened: contextlib.ExitStack) -> str:
+    """The path itself, since mountinfo shows it; a long one by descriptor."""
+    if len(os.fsencode(path)) <= _STRING_MAX:
+        return str(path)
+    return f"/proc/self/fd/{_open(path, opened)}"
+
+
+def _open(path: Path, opened: contextlib.ExitStack) -> int:
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened.callback(os.close, fd)
+    return fd
+
+
+def mount_by_namespace(lowers: Sequence[Path], upper: Path, work: Path) -> int:
+    with _private_mounts():
+        return _mount_here(lowers, upper, work, upper.parent)
+
+
+def mount_on_tmpfs(lowers: Sequence[Path], directory: Path) -> int:
+    """An overlay whose upper layer is a tmpfs of its own, gone with the last user of the mount."""
+    with _private_mounts():
+        mount.mount("podrun", str(directory), "tmpfs", 0, "mode=0755")
+        upper, work = directory / "upper", directory / "work"
+        upper.mkdir(mode=0o755)
+        work.mkdir(mode=0o755)
+        with contextlib.ExitStack() as opened:
+            to = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            opened.callback(os.close, to)
+            attributes.copy(_open(lowers[0], opened), to)
+        return _mount_here(lowers, upper, work, directory)
+
+
+def _mount_here(lowers: Sequence[Path], upper: Path, work: Path, target: Path) -> int:
+    with contextlib.ExitStack() as opened:
+        below = ":".join([str(_open(path, opened)) for path in lowers])
+        data = f"lowerdir={below},upperdir={_open(upper, opened)},workdir={_open(work, opened)}"
+        data += "".join(f",{key}={value}" for key, value in _OPTIONS.items())
+        os.chdir("/proc/self/fd")
+        mount.mount("podrun", str(target), "overlay", 0, data)
+        return mount.open_tree(mount.AT_FDCWD, str(target))
+
+
+@contextlib.contextmanager
+def _private_mounts() -> Iterator[None]:
+    """A mount namespace of our own for a while; its mounts vanish with it, detached copies stay."""
+    with contextlib.ExitStack() as undo:
+        directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        undo.callback(os.close, directory)
+        here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        undo.callback(os.close, here)
+        namespace.unshare(namespace.CLONE_NEWNS)
+        undo.callback(os.fchdir, directory)  # runs after setns, which leads to /
+        undo.callback(namespace.setns, here, namespace.CLONE_NEWNS, "/proc/self/ns/mnt")
+        mount.mount("none", "/", "", mount.MS_REC | mount.MS_PRIVATE)
+        yield
