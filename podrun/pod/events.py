@@ -1,0 +1,182 @@
+"""Events: what happened to a pod, with Kubernetes' reasons and words.
+
+They follow from two states of the facts, before and after; nothing has to remember to report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from podrun.api.change import spec_hash
+from podrun.api.pod import Container, Pod
+from podrun.pod.backoff import PULL_REASONS, Settings, restart_delay
+from podrun.pod.container_status import pod_label
+from podrun.pod.facts import ContainerFacts, Facts, Run, Trouble
+from podrun.pod.outcome import can_restart
+from podrun.pod.runs import SPEC_CHANGED
+
+NORMAL, WARNING = "Normal", "Warning"
+LIMIT = 100
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``object`` is the part of the pod: "spec.containers{app}", or "" for the pod itself.
+
+    ``count`` equal events were seen from ``first_at`` to ``last_at`` (seconds since the epoch).
+    """
+
+    type: str
+    reason: str
+    message: str
+    object: str
+    first_at: float
+    last_at: float
+    count: int = 1
+
+
+def events(
+    pod: Pod, before: Facts | None, after: Facts, now: float, settings: Settings | None = None
+) -> list[Event]:
+    """What happened between two states of the facts, in the order of time.
+
+    ``before`` None: the pod was accepted just now. It must be a state of its own, not the same
+    object changed since (``msgspec.structs.replace`` and deep copies make one).
+    """
+    found = list(_of_pod(pod, before, after, now))
+    for container in pod.spec.all_containers:
+        old = before.of(container.name) if before is not None else ContainerFacts()
+        found += _of_container(pod, container, old, after, now, settings or Settings())
+    return sorted(found, key=lambda event: event.last_at)
+
+
+def merge(events: Sequence[Event], new: Sequence[Event], limit: int = LIMIT) -> list[Event]:
+    """``new`` after ``events``; an event seen before is counted and moves to the end.
+
+    At most ``limit`` are kept: those seen last.
+    """
+    merged = {_identity(event): event for event in events}
+    for event in new:
+        known = merged.pop(_identity(event), None)
+        if known is not None:
+            count = known.count + event.count
+            event = msgspec.structs.replace(event, first_at=known.first_at, count=count)
+        merged[_identity(event)] = event
+    return list(merged.values())[-limit:]
+
+
+def object_of(pod: Pod, container: Container) -> str:
+    """The field path by which Kubernetes names a container of a pod."""
+    inits = pod.spec.init_containers
+    return f"spec.{'initContainers' if container in inits else 'containers'}{{{container.name}}}"
+
+
+def _identity(event: Event) -> tuple[str, str, str, str]:
+    return event.type, event.reason, event.object, event.message
+
+
+def _event(type: str, reason: str, message: str, at: float, object: str = "") -> Event:
+    return Event(type, reason, message, object, first_at=at, last_at=at)
+
+
+def _of_pod(pod: Pod, before: Facts | None, after: Facts, now: float) -> Iterator[Event]:
+    if before is None:
+        name, node = f"{pod.metadata.namespace}/{pod.metadata.name}", pod.spec.node_name
+        message = f"Successfully assigned {name} to {node or 'this node'}"
+        yield _event(NORMAL, "Scheduled", message, after.accepted_at)
+        before = Facts(accepted_at=after.accepted_at)
+    trouble = after.sandbox_trouble
+    if trouble is not None and trouble != before.sandbox_trouble:
+        # The reason of the trouble says which step it was: CreatePodSandboxError, …
+        reason = trouble.reason.removesuffix("Error")
+        yield _event(WARNING, *_sandbox_words(reason, trouble), trouble.at)
+    yield from _sandbox_lost(before, after, now)
+    verdict = after.verdict
+    if verdict is not None and verdict != before.verdict:
+        type = NORMAL if verdict.reason == "DeadlineExceeded" else WARNING
+        yield _event(type, verdict.reason, verdict.message, verdict.at)
+
+
+def _sandbox_words(reason: str, trouble: Trouble) -> tuple[str, str]:
+    if reason == "CreatePodSandbox":
+        return "FailedCreatePodSandBox", f"Failed to create pod sandbox: {trouble.message}"
+    return f"Failed{reason}", f"Error: {trouble.message}"
+
+
+def _sandbox_lost(before: Facts, after: Facts, now: float) -> Iterator[Event]:
+    sandbox, old = after.sandbox, before.sandbox
+    if sandbox is None or sandbox.lost_at is None:
+        return
+    if old is None or old.attempt != sandbox.attempt or old.lost_at is None:
+        message = "Pod sandbox changed, it will be killed and re-created."
+        yield _event(NORMAL, "SandboxChanged", message, sandbox.lost_at or now)
+
+
+def _of_container(
+    pod: Pod,
+    container: Container,
+    old: ContainerFacts,
+    after: Facts,
+    now: float,
+    settings: Settings,
+) -> Iterator[Event]:
+    known, where = after.of(container.name), object_of(pod, container)
+    if known.trouble is not None and known.trouble != old.trouble:
+        yield from _troubled(container, known.trouble, where)
+    run = known.current
+    if run is None:
+        return
+    previous = _same_run(old, run)
+    yield from _run_events(container, previous, run, where)
+    ended_now = run.exit is not None and (previous is None or previous.exit is None)
+    if ended_now and _backs_off(pod, container, after, settings):
+        message = f"Back-off restarting failed container {container.name} in pod {pod_label(pod)}"
+        yield _event(WARNING, "BackOff", message, now, where)
+
+
+def _backs_off(pod: Pod, container: Container, facts: Facts, settings: Settings) -> bool:
+    delay = restart_delay(facts.of(container.name), settings, spec_hash(container))
+    return delay > 0 and can_restart(pod, facts, container)
+
+
+def _same_run(old: ContainerFacts, run: Run) -> Run | None:
+    candidates = (old.current, old.last)
+    return next((known for known in candidates if known and known.id == run.id), None)
+
+
+def _run_events(container: Container, old: Run | None, run: Run, where: str) -> Iterator[Event]:
+    name = container.name
+    if old is None:
+        yield _event(NORMAL, "Created", f"Created container: {name}", run.created_at, where)
+    if run.started_at is not None and (old is None or old.started_at is None):
+        yield _event(NORMAL, "Started", f"Started container {name}", run.started_at, where)
+    stopped_at = _stopped_at(run)
+    if stopped_at is not None and (old is None or _stopped_at(old) is None):
+        message = f"Stopping container {name}"
+        if run.stop_reason == SPEC_CHANGED:
+            message = f"Container {name} definition changed, will be restarted"
+        yield _event(NORMAL, "Killing", message, stopped_at, where)
+    if run.exit is None or (old is not None and old.exit is not None):
+        return
+    if run.exit.reason == "StartError":
+        yield _event(WARNING, "Failed", f"Error: {run.exit.message}", run.exit.finished_at, where)
+
+
+def _stopped_at(run: Run) -> float | None:
+    return run.kill_sent_at if run.stop_sent_at is None else run.stop_sent_at
+
+
+def _troubled(container: Container, trouble: Trouble, where: str) -> Iterator[Event]:
+    image, at = container.image, trouble.at
+    if trouble.reason in PULL_REASONS:
+        message = f'Failed to pull image "{image}": {trouble.message}'
+        yield _event(WARNING, "Failed", message, at, where)
+        yield _event(WARNING, "Failed", f"Error: {trouble.reason}", at, where)
+    elif trouble.reason == "ErrImageNeverPull":
+        message = trouble.message or (
+            f'Container image "{image}" is not present with pull policy of Never'
+        )
+        yield _event(WARNING, trouble.reason, message, at, where)
+    else:
+        yield _event(WARNING, "Failed", f"Error: {trouble.message}", at, where)
