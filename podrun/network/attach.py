@@ -72,7 +72,7 @@ def attach(
     with contextlib.ExitStack() as undo:
         with locked(paths):
             bridge.ensure(layout)
-            rules.ensure(layout, _all_elements(paths))
+            rules.ensure(layout, lambda: _all_elements(paths))
             if not leases.held(paths, uid):
                 undo.callback(_release, paths, uid)
             ips = leases.lease(paths, layout, uid)
@@ -104,7 +104,7 @@ def restore(config: Config, paths: Paths) -> None:
     layout = layout_of(config)
     with locked(paths):
         bridge.ensure(layout)
-        rules.ensure(layout, _all_elements(paths))
+        rules.ensure(layout, lambda: _all_elements(paths))
 
 
 def reset(config: Config, paths: Paths) -> None:

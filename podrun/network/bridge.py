@@ -1,6 +1,6 @@
 """The bridge: made once, checked at each attach, marked as ours by its link address.
 
-The check is what nearly every attach does, so it makes no netlink round trip: two ioctls, and a
+The check is all that nearly every attach does, so it makes no netlink round trip: two ioctls, and a
 bind to each gateway address, which succeeds only while the address is there and usable. Callers
 hold ``locked(paths)``.
 """
@@ -11,15 +11,12 @@ import fcntl
 import ipaddress
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from podrun.errors import Conflict
 from podrun.network import netlink, sysctl
 from podrun.network.layout import Layout, Network, Range
-from podrun.network.netlink import IFA_F_NODAD, attribute, step
-
-if TYPE_CHECKING:
-    from pyroute2 import IPRoute
+from podrun.network.netlink import attribute, step
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCGIFHWADDR = 0x8927
@@ -30,8 +27,7 @@ def ensure(layout: Layout) -> None:
     then."""
     ipv6 = layout.range(6) is not None
     if _mac_and_up(layout.bridge) != (layout.mac, True) or _missing(layout):
-        with netlink.rtnetlink() as ipr:
-            _make(ipr, layout)
+        _make(layout)
     sysctl.prepare_bridge(layout.bridge, ipv6)
     sysctl.forward(ipv6)
 
@@ -40,12 +36,13 @@ def remove(layout: Layout) -> None:
     """Take away the bridge and every pair on it; a link of that name that is not ours stays."""
     if _mac_and_up(layout.bridge)[0] != layout.mac:
         return
-    with netlink.rtnetlink() as ipr, step(f"remove the bridge {layout.bridge}"):
-        index = netlink.index_of(layout.bridge)
-        for link in ipr.get_links():
-            if attribute(link, "IFLA_MASTER") == index and _kind(link) == "veth":
-                ipr.link("del", index=link["index"])
-        ipr.link("del", index=index)
+    index = netlink.index_of(layout.bridge)
+    with netlink.dumps() as ipr, step(f"list the pods on the bridge {layout.bridge}"):
+        ports = [port for port in ipr.get_links() if attribute(port, "IFLA_MASTER") == index]
+    veths = [(p["index"], attribute(p, "IFLA_IFNAME")) for p in ports if _kind(p) == "veth"]
+    with netlink.open_socket() as host:
+        doomed = [*veths, (index, f"the bridge {layout.bridge}")]
+        netlink.transact(host, [netlink.delete_link(*link) for link in doomed])
 
 
 def overlaps(layout: Layout, wanted: Range) -> list[str]:
@@ -53,47 +50,50 @@ def overlaps(layout: Layout, wanted: Range) -> list[str]:
 
     Default routes do not count, nor does what is on our bridge.
     """
-    with netlink.rtnetlink() as ipr, step("read the host's routes"):
-        return _overlaps(ipr, layout, wanted)
+    own = netlink.index_of(layout.bridge)
+    with netlink.dumps() as ipr, step("read the host's routes"):
+        routes = list(ipr.get_routes(family=_family(wanted)))
+    found = set()
+    for route in routes:
+        destination = attribute(route, "RTA_DST")
+        oif = attribute(route, "RTA_OIF") or 0
+        if destination is None or (own and oif == own):
+            continue
+        network = _network(destination, route["dst_len"])
+        if network.overlaps(wanted.network):
+            found.add(f"{network} on {_name(oif)}")
+    return sorted(found)
 
 
-def _make(ipr: IPRoute, layout: Layout) -> None:
+def _make(layout: Layout) -> None:
     name = layout.bridge
-    with step(f"make the bridge {name}"):
-        index = _ours(ipr, layout)
-        for missing in _missing(layout):
-            found = _overlaps(ipr, layout, missing)
-            if found:
-                raise _overlap_error(missing, found)
-        if not index:
-            ipr.link("add", ifname=name, kind="bridge", address=layout.mac)
-            index = netlink.index_of(name)
-    sysctl.prepare_bridge(name, layout.range(6) is not None)
-    with step(f"set up the bridge {name}"):
-        ipr.link("set", index=index, state="up", ifalias="podrun")
-        for missing in _missing(layout):
-            ipr.addr(
-                "replace",
-                index=index,
-                address=missing.gateway,
-                prefixlen=missing.prefix,
-                family=_family(missing),
-                flags=IFA_F_NODAD if missing.version == 6 else 0,
-            )
+    exists = _is_ours(layout)
+    for missing in _missing(layout):
+        found = overlaps(layout, missing)
+        if found:
+            raise _overlap_error(missing, found)
+    with netlink.open_socket() as host:
+        if not exists:
+            netlink.transact(host, [netlink.new_bridge(name, layout.mac)])
+        sysctl.prepare_bridge(name, layout.range(6) is not None)
+        index = netlink.index_of(name)
+        gateways = [
+            netlink.address(index, name, missing.gateway, missing.prefix)
+            for missing in _missing(layout)
+        ]
+        netlink.transact(host, [netlink.link_up(index, name, alias="podrun"), *gateways])
 
 
-def _ours(ipr: IPRoute, layout: Layout) -> int:
-    """The index of our bridge, 0 when there is none."""
-    index = netlink.index_of(layout.bridge)
-    if index:
-        link = ipr.link("get", index=index)[0]
-        mac = attribute(link, "IFLA_ADDRESS")
-        if _kind(link) != "bridge" or mac != layout.mac:
-            raise Conflict(
-                f"the interface {layout.bridge} exists and was not made by podrun",
-                hint="set another name with `bridge:` in podrun's configuration",
-            )
-    return index
+def _is_ours(layout: Layout) -> bool:
+    """Whether there is our bridge. Raises Conflict when there is another link of its name."""
+    if not netlink.index_of(layout.bridge):
+        return False
+    if _mac_and_up(layout.bridge)[0] != layout.mac:
+        raise Conflict(
+            f"the interface {layout.bridge} exists and was not made by podrun",
+            hint="set another name with `bridge:` in podrun's configuration",
+        )
+    return True
 
 
 def _missing(layout: Layout) -> list[Range]:
@@ -118,20 +118,6 @@ def _mac_and_up(name: str) -> tuple[str, bool]:
         except OSError:
             return "", False
     return address.hex(":"), bool(struct.unpack("H", flags)[0] & netlink.IFF_UP)
-
-
-def _overlaps(ipr: IPRoute, layout: Layout, wanted: Range) -> list[str]:
-    own = netlink.index_of(layout.bridge)
-    found = []
-    for route in ipr.get_routes(family=_family(wanted)):
-        destination = attribute(route, "RTA_DST")
-        oif = attribute(route, "RTA_OIF") or 0
-        if destination is None or (own and oif == own):
-            continue
-        network = _network(destination, route["dst_len"])
-        if network.overlaps(wanted.network):
-            found.append(f"{network} on {_name(oif)}")
-    return sorted(set(found))
 
 
 def _overlap_error(wanted: Range, found: list[str]) -> Conflict:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from podrun.errors import MechanismFailed, Unavailable
@@ -27,13 +28,14 @@ def lease(paths: Paths, layout: Layout, uid: str) -> tuple[str, ...]:
 
     Raises Unavailable when a range is exhausted; nothing has been taken then.
     """
-    had = held(paths, uid)
+    taken = _everything(paths)
+    had = [ip for ip, owner in taken.items() if owner == uid]
     with contextlib.ExitStack() as undo:
         ips = []
         for wanted in layout.ranges:
             ip = next((ip for ip in had if ipaddress.ip_address(ip) in wanted.network), None)
             if ip is None:
-                ip = _take(paths, wanted, uid)
+                ip = _take(paths, wanted, taken, uid)
                 undo.callback(_unlink, _directory(paths) / ip)
             ips.append(ip)
         undo.pop_all()
@@ -51,23 +53,31 @@ def release(paths: Paths, uid: str) -> None:
 
 
 def by_uid(paths: Paths) -> dict[str, tuple[str, ...]]:
-    """Every lease: uid → addresses, IPv4 first. Files that are no leases are passed over."""
+    """Every lease: uid → addresses, IPv4 first."""
     found: dict[str, list[str]] = {}
-    for name in _names(paths):
-        with contextlib.suppress(OSError):  # EINVAL: not a link; ENOENT: released meanwhile
-            found.setdefault(os.readlink(_directory(paths) / name), []).append(name)
+    for ip, uid in _everything(paths).items():
+        found.setdefault(uid, []).append(ip)
     return {uid: tuple(sorted(ips, key=lambda ip: (":" in ip, ip))) for uid, ips in found.items()}
 
 
-def _take(paths: Paths, wanted: Range, uid: str) -> str:
-    taken = {ipaddress.ip_address(name) for name in _names(paths)}
-    taken.add(ipaddress.ip_address(wanted.gateway))
+def _everything(paths: Paths) -> dict[str, str]:
+    """address → uid. Whatever in the directory is no symbolic link is passed over."""
+    directory = os.fspath(_directory(paths))
+    found = {}
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(directory):
+            with contextlib.suppress(OSError):
+                found[name] = os.readlink(f"{directory}/{name}")
+    return found
+
+
+def _take(paths: Paths, wanted: Range, taken: Collection[str], uid: str) -> str:
     number = _start(paths, wanted)
     for _ in range(min(len(taken) + 1, wanted.last - wanted.first + 1)):
-        address = wanted.address(number)
+        address = str(wanted.address(number))
         if address not in taken:
-            _record(paths, wanted, str(address), uid)
-            return str(address)
+            _record(paths, wanted, address, uid)
+            return address
         number = number + 1 if number < wanted.last else wanted.first
     raise Unavailable(
         f"no address is left in {wanted.network} for another pod",
@@ -94,22 +104,6 @@ def _record(paths: Paths, wanted: Range, address: str, uid: str) -> None:
         (_last(paths) / str(wanted.version)).write_text(address)
     except OSError as error:
         raise MechanismFailed.from_oserror(f"lease {address} to pod {uid}", error) from None
-
-
-def _names(paths: Paths) -> list[str]:
-    try:
-        names = os.listdir(_directory(paths))
-    except FileNotFoundError:
-        return []
-    return [name for name in names if _is_address(name)]
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _unlink(path: Path) -> None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from podrun.network import nft
 from podrun.network.layout import Address, Layout, Range
@@ -109,15 +109,15 @@ def _elements(mapping: PortMapping, ip: Address) -> list[Element]:
     return [(f"hostips{version}", f"{mapping.host_ip} . {port}", value)]
 
 
-def ensure(layout: Layout, present: Iterable[Element]) -> None:
-    """Make the table if it is not there whole; ``present`` are the elements of every pod."""
+def ensure(layout: Layout, present: Callable[[], Iterable[Element]]) -> None:
+    """Make the table if it is not there whole; ``present`` finds the elements of every pod."""
     mark = _mark_of(table_text(layout))
     try:
         nft.run("look for podrun's table", f"list chain inet {layout.table} {mark}")
     except nft.NftFailed as error:
         if not error.missing:
             raise
-        rebuild(layout, present)
+        rebuild(layout, present())
 
 
 def rebuild(layout: Layout, present: Iterable[Element]) -> None:
