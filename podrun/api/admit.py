@@ -1,0 +1,55 @@
+"""What an API server does with manifests: load, default, validate; all of them, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from podrun.api.defaults import with_defaults
+from podrun.api.load import Loaded, LoadedPod, read
+from podrun.api.pod import Pod
+from podrun.api.problem import Problem, refusal
+from podrun.api.validate import validate
+
+
+def admit(sources: Iterable[tuple[str | bytes, str]], *, namespace: str = "") -> Loaded:
+    """The objects of all ``sources`` (text and its name), with defaults, all of them valid.
+
+    ``namespace`` is for objects that name none (``-n``). Raises InvalidManifest with every problem
+    of every source: one invalid document, and none is admitted.
+    """
+    objects: list[LoadedPod] = []
+    notes: list[Problem] = []
+    problems: list[Problem] = []
+    for text, source in sources:
+        loaded, found = read(text, source)
+        notes += loaded.notes
+        problems += found
+        for each in loaded.objects:
+            defaulted = msgspec.structs.replace(each, pod=_defaulted(each, namespace))
+            problems += map(defaulted.locate, validate(defaulted.pod))
+            objects.append(defaulted)
+    problems += _twice(objects)
+    if problems:
+        raise refusal(problems)
+    return Loaded(tuple(objects), tuple(notes))
+
+
+def _defaulted(loaded: LoadedPod, namespace: str) -> Pod:
+    metadata = loaded.pod.metadata
+    if namespace and not metadata.namespace:
+        metadata = msgspec.structs.replace(metadata, namespace=namespace)
+    return with_defaults(msgspec.structs.replace(loaded.pod, metadata=metadata))
+
+
+def _twice(objects: Iterable[LoadedPod]) -> Iterator[Problem]:
+    """Two documents for one pod: which of them counts, nobody could say."""
+    seen: dict[tuple[str, str], LoadedPod] = {}
+    for each in objects:
+        metadata = each.pod.metadata
+        first = seen.setdefault((metadata.namespace, metadata.name), each)
+        if first is not each and metadata.name:
+            name = f"{metadata.namespace}/{metadata.name}"
+            why = f"pod {name} is already defined at {first.source}:{first.line}"
+            yield each.locate(Problem("metadata.name", why))

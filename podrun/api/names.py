@@ -1,0 +1,87 @@
+"""The syntax of names: what the API server accepts, without regular expressions.
+
+Each function returns why ``text`` is wrong, or "" when it is right. The limits are those of
+RFC 1123 and of Kubernetes' validation package.
+"""
+
+from __future__ import annotations
+
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+_LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_ALNUM = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LABEL_HINT = (
+    "must consist of lower case letters, digits and '-', and start and end with a letter or digit"
+)
+_SUBDOMAIN_HINT = (
+    "must consist of lower case letters, digits, '-' and '.', and each part must start and end "
+    "with a letter or digit"
+)
+_NAME_HINT = "must consist of letters, digits, '-', '_' and '.', and start and end with the former"
+
+
+def _is_label(text: str) -> bool:
+    return bool(text) and _LOWER.issuperset(text.replace("-", "")) and _framed(text, _LOWER)
+
+
+def _framed(text: str, ends: frozenset[str]) -> bool:
+    return text[:1] in ends and text[-1:] in ends
+
+
+def _too_long(text: str, most: int) -> str:
+    return f"must be no more than {most} characters" if len(text) > most else ""
+
+
+def dns_label(text: str) -> str:
+    return _too_long(text, 63) or ("" if _is_label(text) else _LABEL_HINT)
+
+
+def dns_subdomain(text: str) -> str:
+    good = all(_is_label(part) for part in text.split("."))
+    return _too_long(text, 253) or ("" if good else _SUBDOMAIN_HINT)
+
+
+def _is_name(text: str) -> bool:
+    inner = text.replace("-", "").replace("_", "").replace(".", "")
+    return _ALNUM.issuperset(inner) and _framed(text, _ALNUM)
+
+
+def qualified_name(text: str) -> str:
+    """A key of a label or annotation: ``[prefix/]name``."""
+    prefix, slash, name = text.rpartition("/")
+    if slash and (why := dns_subdomain(prefix)):
+        return f"prefix part {why}"
+    return _too_long(name, 63) or ("" if _is_name(name) else f"name part {_NAME_HINT}")
+
+
+def label_value(text: str) -> str:
+    good = not text or _is_name(text)
+    return _too_long(text, 63) or ("" if good else _NAME_HINT)
+
+
+def port_name(text: str) -> str:
+    """IANA_SVC_NAME: RFC 6335."""
+    if len(text) > 15:
+        return "must be no more than 15 characters"
+    letters = any(each.isalpha() for each in text)
+    if not letters or not _is_label(text) or "--" in text:
+        return (
+            "must consist of lower case letters, digits and single '-' between them, and contain "
+            "at least one letter"
+        )
+    return ""
+
+
+def env_name(text: str) -> str:
+    good = bool(text) and all(" " <= each <= "~" and each != "=" for each in text)
+    return "" if good else "must consist only of printable ASCII characters other than '='"
+
+
+def ip_address(text: str) -> str:
+    for kind in (IPv4Address, IPv6Address):
+        try:
+            if "%" not in text and kind(text):
+                return ""
+        except AddressValueError:
+            continue
+    return "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"

@@ -1,0 +1,195 @@
+"""The API server's rules for a Pod, and what podrun cannot do yet of what they allow.
+
+Takes a Pod with defaults; the wording follows Kubernetes (``Required value``, ``Duplicate value``,
+``Invalid value``, ``Unsupported value``, ``Not found``, ``Forbidden``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from podrun.api import names
+from podrun.api.pod import HostAlias, Pod, PodDNSConfig, PodSecurityContext, PodSpec, Volume
+from podrun.api.problem import Problem
+from podrun.api.validate_container import containers
+from podrun.api.validate_rules import (
+    between,
+    check,
+    choice,
+    duplicates,
+    forbidden,
+    invalid,
+    not_yet,
+    required,
+)
+from podrun.api.volume import HOST_PATH_TYPES
+
+MAX_INT32 = 2**31 - 1
+MAX_GROUP_ID = MAX_INT32
+_ANNOTATIONS_BYTES = 256 * 1024
+_NAMESERVERS, _SEARCHES, _SEARCH_CHARACTERS = 3, 32, 2048
+
+
+def validate(pod: Pod) -> list[Problem]:
+    """Every problem of ``pod`` (with defaults), with its path; an empty list when it is valid."""
+    return [*_metadata(pod), *_spec(pod.spec)]
+
+
+def _metadata(pod: Pod) -> Iterator[Problem]:
+    metadata = pod.metadata
+    if not metadata.name:
+        yield required("metadata.name", "podrun makes up no names")
+    else:
+        yield from check("metadata.name", metadata.name, names.dns_subdomain)
+    yield from check("metadata.namespace", metadata.namespace, names.dns_label)
+    yield from labels("metadata.labels", metadata.labels)
+    for key in metadata.annotations:
+        yield from check(
+            f"metadata.annotations[{key}]", key, lambda k: names.qualified_name(k.lower())
+        )
+    size = sum(len(k.encode()) + len(v.encode()) for k, v in metadata.annotations.items())
+    if size > _ANNOTATIONS_BYTES:
+        yield Problem(
+            "metadata.annotations", f"Too long: may not be more than {_ANNOTATIONS_BYTES} bytes"
+        )
+
+
+def labels(path: str, pairs: dict[str, str]) -> Iterator[Problem]:
+    for key, value in pairs.items():
+        yield from check(f"{path}[{key}]", key, names.qualified_name)
+        yield from check(f"{path}[{key}]", value, names.label_value)
+
+
+def _spec(spec: PodSpec) -> Iterator[Problem]:
+    yield from containers(spec)
+    yield from _volumes(spec.volumes)
+    yield from choice("spec.restartPolicy", spec.restart_policy, ("Always", "OnFailure", "Never"))
+    yield from _times(spec)
+    yield from _dns(spec)
+    yield from _host(spec)
+    yield from _security("spec.securityContext", spec.security_context)
+    yield from _scheduling(spec)
+    if spec.os is not None:
+        yield from choice("spec.os.name", spec.os.name, ("linux",))
+
+
+def _times(spec: PodSpec) -> Iterator[Problem]:
+    grace, deadline = spec.termination_grace_period_seconds, spec.active_deadline_seconds
+    yield from between("spec.terminationGracePeriodSeconds", grace, 0, MAX_INT32)
+    yield from between("spec.activeDeadlineSeconds", deadline, 1, MAX_INT32)
+
+
+def _volumes(volumes: tuple[Volume, ...]) -> Iterator[Problem]:
+    yield from duplicates((f"spec.volumes[{i}].name", v.name) for i, v in enumerate(volumes))
+    for index, volume in enumerate(volumes):
+        path = f"spec.volumes[{index}]"
+        if not volume.name:
+            yield required(f"{path}.name")
+        else:
+            yield from check(f"{path}.name", volume.name, names.dns_label)
+        yield from _source(path, volume)
+
+
+def _source(path: str, volume: Volume) -> Iterator[Problem]:
+    if volume.empty_dir is not None and volume.host_path is not None:
+        yield forbidden(f"{path}.hostPath", "may not specify more than 1 volume type")
+    if volume.empty_dir is not None and volume.empty_dir.medium:
+        medium = volume.empty_dir.medium
+        if medium == "Memory" or medium.startswith("HugePages"):
+            yield not_yet(f"{path}.emptyDir.medium", medium)
+        else:
+            yield from choice(f"{path}.emptyDir.medium", medium, ("", "Memory", "HugePages"))
+    if volume.host_path is not None:
+        host_path = f"{path}.hostPath"
+        yield from path_without_dots(f"{host_path}.path", volume.host_path.path)
+        yield from choice(f"{host_path}.type", volume.host_path.type or "", HOST_PATH_TYPES)
+
+
+def path_without_dots(path: str, value: str) -> Iterator[Problem]:
+    if not value:
+        yield required(path)
+    elif not value.startswith("/"):
+        yield invalid(path, value, "must be an absolute path")
+    elif ".." in value.split("/"):
+        yield invalid(path, value, "must not contain '..'")
+    elif "\0" in value:
+        yield invalid(path, value, "must not contain a null character")
+
+
+def _dns(spec: PodSpec) -> Iterator[Problem]:
+    policies = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+    yield from choice("spec.dnsPolicy", spec.dns_policy, policies)
+    config = spec.dns_config or PodDNSConfig()
+    if spec.dns_policy == "None" and not config.nameservers:
+        why = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+        yield required("spec.dnsConfig.nameservers", why)
+    yield from _nameservers("spec.dnsConfig.nameservers", config.nameservers)
+    yield from _searches("spec.dnsConfig.searches", config.searches)
+    for index, option in enumerate(config.options):
+        if not option.name:
+            yield required(f"spec.dnsConfig.options[{index}]", "must not be empty")
+
+
+def _nameservers(path: str, servers: tuple[str, ...]) -> Iterator[Problem]:
+    if len(servers) > _NAMESERVERS:
+        yield invalid(path, servers, f"must not have more than {_NAMESERVERS} nameservers")
+    for index, server in enumerate(servers):
+        yield from check(f"{path}[{index}]", server, names.ip_address)
+
+
+def _searches(path: str, searches: tuple[str, ...]) -> Iterator[Problem]:
+    if len(searches) > _SEARCHES:
+        yield invalid(path, searches, f"must not have more than {_SEARCHES} search paths")
+    if len(" ".join(searches)) > _SEARCH_CHARACTERS:
+        why = f"must not have more than {_SEARCH_CHARACTERS} characters (including spaces)"
+        yield invalid(path, searches, why)
+    for index, search in enumerate(searches):
+        # Underscores and a final dot are allowed in a search path, and so is "." alone.
+        why = (
+            "" if search == "." else names.dns_subdomain(search.removesuffix(".").replace("_", "a"))
+        )
+        if why:
+            yield invalid(f"{path}[{index}]", search, why)
+
+
+def _host(spec: PodSpec) -> Iterator[Problem]:
+    if spec.hostname:
+        yield from check("spec.hostname", spec.hostname, names.dns_label)
+    if spec.host_pid and spec.share_process_namespace:
+        yield invalid(
+            "spec.shareProcessNamespace",
+            True,
+            "ShareProcessNamespace and HostPID cannot both be enabled",
+        )
+    for index, alias in enumerate(spec.host_aliases):
+        yield from _alias(f"spec.hostAliases[{index}]", alias)
+
+
+def _alias(path: str, alias: HostAlias) -> Iterator[Problem]:
+    yield from check(f"{path}.ip", alias.ip, names.ip_address)
+    for index, name in enumerate(alias.hostnames):
+        yield from check(f"{path}.hostnames[{index}]", name, names.dns_subdomain)
+
+
+def _security(path: str, context: PodSecurityContext | None) -> Iterator[Problem]:
+    if context is None:
+        return
+    yield from between(f"{path}.runAsUser", context.run_as_user, 0, MAX_INT32)
+    yield from between(f"{path}.runAsGroup", context.run_as_group, 0, MAX_GROUP_ID)
+    for index, group in enumerate(context.supplemental_groups):
+        yield from between(f"{path}.supplementalGroups[{index}]", group, 0, MAX_GROUP_ID)
+
+
+def _scheduling(spec: PodSpec) -> Iterator[Problem]:
+    yield from labels("spec.nodeSelector", spec.node_selector)
+    optional: Iterable[tuple[str, str]] = (
+        ("spec.nodeName", spec.node_name),
+        ("spec.serviceAccountName", spec.service_account_name),
+        ("spec.priorityClassName", spec.priority_class_name),
+        ("spec.schedulerName", spec.scheduler_name),
+    )
+    for path, name in optional:
+        yield from check(path, name, names.dns_subdomain) if name else ()
+    if spec.preemption_policy:
+        policies = ("PreemptLowerPriority", "Never")
+        yield from choice("spec.preemptionPolicy", spec.preemption_policy, policies)

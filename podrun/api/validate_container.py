@@ -1,0 +1,228 @@
+"""The rules for containers: names, images, ports, mounts, environment, resources, rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from podrun.api import names, quantity
+from podrun.api.container import Container, ContainerPort, SecurityContext, VolumeMount
+from podrun.api.defaults import TERMINATION_MESSAGE_PATH, TERMINATION_MESSAGE_POLICY
+from podrun.api.pod import PodSpec
+from podrun.api.problem import Problem
+from podrun.api.validate_rules import (
+    between,
+    check,
+    choice,
+    duplicates,
+    forbidden,
+    invalid,
+    not_found,
+    not_yet,
+    required,
+)
+
+MAX_INT32 = 2**31 - 1
+_RESOURCES = ("cpu", "memory")
+
+
+def containers(spec: PodSpec) -> Iterator[Problem]:
+    """All containers of ``spec``, and what must hold between them."""
+    if not spec.containers:
+        yield required("spec.containers")
+    placed = [(f"spec.initContainers[{i}]", each) for i, each in enumerate(spec.init_containers)]
+    app = [(f"spec.containers[{i}]", each) for i, each in enumerate(spec.containers)]
+    for path, container in placed + app:
+        yield from _container(path, container, spec)
+    yield from duplicates((f"{path}.name", each.name) for path, each in placed + app)
+    yield from _host_ports(app + [(p, c) for p, c in placed if c.restart_policy == "Always"])
+    for path, container in placed:
+        if container.restart_policy:
+            yield from _sidecar_policy(f"{path}.restartPolicy", container.restart_policy)
+    for path, container in app:
+        if container.restart_policy:
+            why = "podrun supports it on init containers only"
+            yield forbidden(f"{path}.restartPolicy", why)
+
+
+def _sidecar_policy(path: str, policy: str) -> Iterator[Problem]:
+    if policy in ("Never", "OnFailure"):
+        yield not_yet(path, policy)
+    else:
+        yield from choice(path, policy, ("Always",))
+
+
+def _container(path: str, container: Container, spec: PodSpec) -> Iterator[Problem]:
+    if not container.name:
+        yield required(f"{path}.name")
+    else:
+        yield from check(f"{path}.name", container.name, names.dns_label)
+    yield from _image(path, container)
+    yield from _ports(f"{path}.ports", container.ports, spec)
+    yield from _environment(f"{path}.env", container)
+    yield from _mounts(f"{path}.volumeMounts", container.volume_mounts, spec)
+    yield from _resources(f"{path}.resources", container)
+    yield from _security(f"{path}.securityContext", container.security_context)
+    yield from _message(path, container)
+
+
+def _image(path: str, container: Container) -> Iterator[Problem]:
+    if not container.image:
+        yield required(f"{path}.image")
+    elif container.image.strip() != container.image:
+        why = "must not have leading or trailing whitespace"
+        yield invalid(f"{path}.image", container.image, why)
+    policies = ("Always", "IfNotPresent", "Never")
+    yield from choice(f"{path}.imagePullPolicy", container.image_pull_policy, policies)
+    process = (container.working_dir, *container.command, *container.args)
+    if any("\0" in each for each in process):
+        yield forbidden(path, "command, args and workingDir may not contain a null character")
+
+
+def _ports(path: str, ports: tuple[ContainerPort, ...], spec: PodSpec) -> Iterator[Problem]:
+    yield from duplicates((f"{path}[{i}].name", port.name) for i, port in enumerate(ports))
+    for index, port in enumerate(ports):
+        yield from _port(f"{path}[{index}]", port, spec)
+
+
+def _port(path: str, port: ContainerPort, spec: PodSpec) -> Iterator[Problem]:
+    if port.name:
+        yield from check(f"{path}.name", port.name, names.port_name)
+    if port.container_port == 0:
+        yield required(f"{path}.containerPort")
+    else:
+        yield from between(f"{path}.containerPort", port.container_port, 1, 65535)
+    if port.host_port:
+        yield from between(f"{path}.hostPort", port.host_port, 1, 65535)
+        if spec.host_network and port.host_port != port.container_port:
+            why = "must match `containerPort` when `hostNetwork` is true"
+            yield invalid(f"{path}.hostPort", port.host_port, why)
+    if port.host_ip:
+        yield from check(f"{path}.hostIP", port.host_ip, names.ip_address)
+    if port.protocol == "SCTP":
+        yield not_yet(f"{path}.protocol", port.protocol)
+    else:
+        yield from choice(f"{path}.protocol", port.protocol, ("TCP", "UDP"))
+
+
+def _host_ports(placed: list[tuple[str, Container]]) -> Iterator[Problem]:
+    """Two ports cannot have one place on the host."""
+    taken: dict[tuple[str, int], list[str]] = {}
+    for path, container in placed:
+        for index, port in enumerate(container.ports):
+            if not port.host_port:
+                continue
+            addresses = taken.setdefault((port.protocol, port.host_port), [])
+            if any(_overlap(port.host_ip, other) for other in addresses):
+                value = f"{port.protocol}/{port.host_ip}/{port.host_port}"
+                yield Problem(f"{path}.ports[{index}].hostPort", f'Duplicate value: "{value}"')
+            addresses.append(port.host_ip)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two hostIPs share an address; "" is every address, 0.0.0.0 and :: all of a family."""
+    if one == other or not one or not other:
+        return True
+    same_family = (":" in one) == (":" in other)
+    return same_family and not {one, other}.isdisjoint(("0.0.0.0", "::"))
+
+
+def _environment(path: str, container: Container) -> Iterator[Problem]:
+    for index, variable in enumerate(container.env):
+        if not variable.name:
+            yield required(f"{path}[{index}].name")
+        else:
+            yield from check(f"{path}[{index}].name", variable.name, names.env_name)
+        if "\0" in variable.value:
+            why = "must not contain a null character"
+            yield invalid(f"{path}[{index}].value", variable.value, why)
+
+
+def _mounts(path: str, mounts: tuple[VolumeMount, ...], spec: PodSpec) -> Iterator[Problem]:
+    declared = {volume.name for volume in spec.volumes}
+    seen: set[str] = set()
+    for index, mount in enumerate(mounts):
+        at = f"{path}[{index}]"
+        if not mount.name:
+            yield required(f"{at}.name")
+        elif mount.name not in declared:
+            yield not_found(f"{at}.name", mount.name)
+        yield from _mount_path(f"{at}.mountPath", mount.mount_path)
+        if mount.mount_path and mount.mount_path in seen:
+            yield invalid(f"{at}.mountPath", mount.mount_path, "must be unique")
+        seen.add(mount.mount_path)
+
+
+def _mount_path(path: str, value: str) -> Iterator[Problem]:
+    if not value:
+        yield required(path)
+    elif ":" in value:
+        yield invalid(path, value, "must not contain ':'")
+    elif "\0" in value or ".." in value.split("/"):
+        yield invalid(path, value, "must not contain '..' or a null character")
+
+
+def _resources(path: str, container: Container) -> Iterator[Problem]:
+    for name, text in container.limits.items():
+        yield from _resource(f"{path}.limits[{name}]", name, text)
+    for name, text in container.requests.items():
+        if container.limits.get(name) != text:  # else it is only the limit's default
+            yield from _resource(f"{path}.requests[{name}]", name, text)
+    for name in container.limits.keys() & container.requests.keys():
+        limit, request = _nanos(container.limits[name]), _nanos(container.requests[name])
+        if limit is not None and request is not None and request > limit:
+            why = f"must be less than or equal to {name} limit of {container.limits[name]}"
+            yield invalid(f"{path}.requests[{name}]", container.requests[name], why)
+
+
+def _resource(path: str, name: str, text: str) -> Iterator[Problem]:
+    if name == "ephemeral-storage" or name.startswith("hugepages-") or "/" in name:
+        yield Problem(path, "podrun does not support this resource yet")
+    elif name not in _RESOURCES:
+        yield invalid(path, name, "must be a standard resource for containers: cpu or memory")
+    value = _nanos(text)
+    if value is None:
+        yield invalid(path, text, "must be a quantity such as 250m, 1.5 or 64Mi")
+    elif value < 0:
+        yield invalid(path, text, "must be greater than or equal to 0")
+
+
+def _nanos(text: str) -> int | None:
+    try:
+        return quantity.nanos(text)
+    except ValueError:
+        return None
+
+
+def _security(path: str, context: SecurityContext | None) -> Iterator[Problem]:
+    if context is None:
+        return
+    yield from between(f"{path}.runAsUser", context.run_as_user, 0, MAX_INT32)
+    yield from between(f"{path}.runAsGroup", context.run_as_group, 0, MAX_INT32)
+    yield from _capabilities(f"{path}.capabilities", context)
+    if context.allow_privilege_escalation is False:
+        added = context.capabilities.add if context.capabilities else ()
+        escalation = f"{path}.allowPrivilegeEscalation"
+        if context.privileged:
+            why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
+            yield invalid(escalation, False, why)
+        if "SYS_ADMIN" in added or "CAP_SYS_ADMIN" in added:
+            why = "cannot set `allowPrivilegeEscalation` to false and add CAP_SYS_ADMIN"
+            yield invalid(escalation, False, why)
+
+
+def _capabilities(path: str, context: SecurityContext) -> Iterator[Problem]:
+    listed = context.capabilities
+    for kind, each in (("add", listed.add), ("drop", listed.drop)) if listed else ():
+        for index, name in enumerate(each):
+            if not name or not all(c.isascii() and (c.isalnum() or c == "_") for c in name):
+                yield invalid(f"{path}.{kind}[{index}]", name, "must be the name of a capability")
+
+
+def _message(path: str, container: Container) -> Iterator[Problem]:
+    if container.termination_message_path != TERMINATION_MESSAGE_PATH:
+        yield not_yet(f"{path}.terminationMessagePath", container.termination_message_path)
+    policy = container.termination_message_policy
+    if policy == "FallbackToLogsOnError":
+        yield not_yet(f"{path}.terminationMessagePolicy", policy)
+    else:
+        yield from choice(f"{path}.terminationMessagePolicy", policy, (TERMINATION_MESSAGE_POLICY,))
