@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from podrun.linux.syscall import CLOSE_RANGE, PIDFD_SEND_SIGNAL, syscall
@@ -75,3 +76,24 @@ def close_range(first: int, last: int, flags: int = 0) -> None:
 def cloexec_from(first: int) -> None:
     """No descriptor from ``first`` on survives the next execve."""
     close_range(first, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC)
+
+
+def default_signals() -> None:
+    """Nothing blocked, nothing ignored, no handler: as execve(2) should find it.
+
+    Python ignores SIGPIPE and SIGXFSZ, and what is ignored stays so across execve.
+    """
+    for number in signal.valid_signals():
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def keep_only(fds: Iterable[int]) -> None:
+    """Close every descriptor but ``fds``."""
+    first = 0
+    for fd in sorted(fds):
+        if fd > first:
+            close_range(first, fd - 1)
+        first = fd + 1
+    close_range(first, 0xFFFFFFFF)

@@ -103,3 +103,13 @@ def sandbox_retry_at(trouble: Trouble | None) -> float:
 
 def _doubled(first: int, count: int, most: int) -> int:
     return min(first << min(count - 1, 16), most)
+
+
+def without_run(container: ContainerFacts) -> ContainerFacts:
+    """``next_run`` taken back: the current run was created but never let go, so it never was."""
+    last = container.last
+    return ContainerFacts(
+        current=last,
+        restarts=last.attempt if last is not None else 0,
+        backoff_seconds=container.backoff_seconds // 2,
+    )

@@ -6,27 +6,16 @@ hostPath   a path of the host, checked against its type; never removed
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from podrun.errors import MechanismFailed
 from podrun.linux import mount
+from podrun.linux.trees import remove_tree
 from podrun.node.paths import PodPaths
-
-
-class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``kind`` is emptyDir or hostPath; ``path`` and ``path_type`` belong to hostPath."""
-
-    name: str
-    kind: str
-    path: str = ""
-    path_type: str = ""
+from podrun.volume.spec import Volume
 
 
 def make(volume: Volume, pod: PodPaths) -> None:
@@ -69,8 +58,7 @@ def open_mount(volume: Volume, pod: PodPaths, *, read_only: bool) -> int:
 
 def remove_all(pod: PodPaths) -> None:
     """The pod's own volumes, with all that is in them. Links are removed, never followed."""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(pod.root / "volumes")
+    remove_tree(pod.root / "volumes")
 
 
 def _make_empty_dir(path: Path) -> None:

@@ -1,0 +1,186 @@
+"""What a request changes: pods accepted, updated, replaced, deleted; and waiting for the effect.
+
+no pod of that name ─────────────────────────────► created
+equal ───────────────────────────────────────────► unchanged
+only what may change in place, or containers ────► configured: same pod, policy restarts those
+anything else ───────────────────────────────────► configured: the old pod is deleted gracefully,
+                                                   the new one waits for it (facts.replaces)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from podrun.agent import protocol
+from podrun.agent.podstore import StoredPod
+from podrun.agent.podtask import PodTask
+from podrun.api.change import Effect, compare
+from podrun.api.pod import Pod
+from podrun.errors import WaitTimeout
+from podrun.pod.events import Event
+from podrun.pod.facts import Deletion, Facts
+from podrun.pod.progress import is_ready, obstacle, started_once
+from podrun.pod.when import rfc3339
+
+if TYPE_CHECKING:
+    from podrun.agent.server import Agent
+
+Progress = Callable[[dict[str, Any]], None]
+
+DEFAULT_GRACE = 30
+
+
+class Changes:
+    """One request's work on the agent's pods. ``progress`` is told each result and event."""
+
+    def __init__(self, agent: Agent, progress: Progress) -> None:
+        self._agent = agent
+        self._progress = progress
+
+    # ── apply ───────────────────────────────────────────────────────────────────────────────────
+
+    async def apply(self, request: protocol.Apply) -> dict[str, Any]:
+        """Accept them all, then wait as asked. Raises WaitTimeout; the pods go on."""
+        tasks = []
+        for pod in request.pods:
+            task, result = self._accept(pod, request.owner_gid)
+            tasks.append(task)
+            self._say(task, result=result)
+        if request.wait != "none":
+            done = started_once if request.wait == "started" else _ready_or_over
+            await self._wait(tasks, lambda t: done(t.stored.pod, t.facts), request.timeout)
+        obstacles = {
+            _name(task): text
+            for task in tasks
+            if (text := obstacle(task.stored.pod, task.facts)) and request.wait != "none"
+        }
+        return {"obstacles": obstacles}
+
+    def _accept(self, pod: Pod, owner_gid: int) -> tuple[PodTask, str]:
+        newest = self._newest(pod.metadata.namespace, pod.metadata.name)
+        if newest is None:
+            return self._create(pod, owner_gid), "created"
+        if newest.facts.deletion is not None:
+            return self._create(pod, owner_gid, replaces=newest), "created"
+        change = compare(newest.stored.pod, pod)
+        if change.effect is Effect.UNCHANGED:
+            return newest, "unchanged"
+        if change.effect is Effect.RECREATE and not newest.facts.replaces:
+            self._delete(newest, None)
+            return self._create(pod, owner_gid, replaces=newest), "configured"
+        self._update(newest, pod)
+        return newest, "configured"
+
+    def _newest(self, namespace: str, name: str) -> PodTask | None:
+        known = [t for t in self._agent.tasks.values() if t.stored.key == (namespace, name)]
+        return max(known, key=lambda task: task.facts.accepted_at, default=None)
+
+    def _create(self, pod: Pod, owner_gid: int, replaces: PodTask | None = None) -> PodTask:
+        now = time.time()
+        metadata = msgspec.structs.replace(
+            pod.metadata, uid=str(uuid.uuid4()), generation=1, creation_timestamp=rfc3339(now)
+        )
+        facts = Facts(accepted_at=now, replaces=replaces.stored.paths.uid if replaces else "")
+        stored = self._agent.store.create(
+            msgspec.structs.replace(pod, metadata=metadata), facts, owner_gid
+        )
+        task = self._agent.add(stored)
+        task.announce()
+        return task
+
+    def _update(self, task: PodTask, pod: Pod) -> None:
+        """The new definition under the old identity; policy does the rest."""
+        old = task.stored.pod.metadata
+        metadata = msgspec.structs.replace(
+            pod.metadata,
+            uid=old.uid,
+            generation=old.generation + 1,
+            creation_timestamp=old.creation_timestamp,
+        )
+        task.stored.pod = msgspec.structs.replace(pod, metadata=metadata)
+        self._agent.store.save_pod(task.stored)
+        task.wake()
+
+    # ── delete ──────────────────────────────────────────────────────────────────────────────────
+
+    async def delete(self, request: protocol.Delete) -> dict[str, Any]:
+        """Unknown uids are gone already. Raises WaitTimeout; the deletion goes on."""
+        tasks = [self._agent.tasks[uid] for uid in request.uids if uid in self._agent.tasks]
+        for task in tasks:
+            self._delete(task, request.grace_seconds)
+        if request.wait:
+            await self._wait(tasks, lambda task: task.released, request.timeout)
+        for task in tasks:
+            self._say(task, result="deleted")
+        return {}
+
+    def _delete(self, task: PodTask, grace: int | None) -> None:
+        """A second request may shorten the grace, never lengthen it (semantics §2)."""
+        now = time.time()
+        spec_grace = task.stored.pod.spec.termination_grace_period_seconds
+        seconds = (DEFAULT_GRACE if spec_grace is None else spec_grace) if grace is None else grace
+        asked = task.facts.deletion
+        if asked is None:
+            task.facts.deletion = Deletion(at=now, grace_seconds=seconds, began_at=now)
+        elif grace is not None and now + seconds < asked.began_at + asked.grace_seconds:
+            task.facts.deletion = Deletion(at=asked.at, grace_seconds=seconds, began_at=now)
+        task.changed()
+        task.wake()
+
+    # ── waiting ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _wait(
+        self, tasks: list[PodTask], done: Callable[[PodTask], bool], timeout: float | None
+    ) -> None:
+        """Until ``done`` holds for each, telling their events meanwhile."""
+        changed = asyncio.Event()
+
+        def heard(stored: StoredPod, events: list[Event]) -> None:
+            for event in events:
+                self._progress({**_object(stored), "event": msgspec.to_builtins(event)})
+            changed.set()
+
+        for task in tasks:
+            task.listeners.add(heard)
+        try:
+            async with asyncio.timeout(timeout):
+                while not all(done(task) or task.released for task in tasks):
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            late = ", ".join(_name(task) for task in tasks if not done(task))
+            raise WaitTimeout(
+                f"timed out after {timeout:g} s waiting for {late}",
+                hint="it goes on: see `podrun describe` and `podrun events`",
+            ) from None
+        finally:
+            for task in tasks:
+                task.listeners.discard(heard)
+
+    def _say(self, task: PodTask, result: str) -> None:
+        self._progress({**_object(task.stored), "result": result})
+
+
+def _ready_or_over(pod: Pod, facts: Facts) -> bool:
+    return is_ready(pod, facts) or (started_once(pod, facts) and _cannot_become_ready(pod, facts))
+
+
+def _cannot_become_ready(pod: Pod, facts: Facts) -> bool:
+    from podrun.pod.outcome import outcome
+
+    return facts.deletion is not None or bool(outcome(pod, facts)) or bool(obstacle(pod, facts))
+
+
+def _object(stored: StoredPod) -> dict[str, Any]:
+    namespace, name = stored.key
+    return {"object": f"pod/{name}", "namespace": namespace, "uid": stored.paths.uid}
+
+
+def _name(task: PodTask) -> str:
+    return f"pod/{task.stored.key[1]}"

@@ -1,0 +1,130 @@
+"""The command line's half: find the agent or start it, ask, hand on what it says.
+
+connect ──refused or no socket──► start the agent, wait until it listens ──► connect again
+   │
+   └──► one request line ──► progress lines … ──► done or error
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import msgspec
+
+from podrun.agent.protocol import MAX_LINE, VERSION
+from podrun.errors import MechanismFailed, Unavailable, from_wire
+from podrun.node.config import Config
+from podrun.node.paths import Paths
+
+#: how often a connection may find an agent that is just leaving
+_TRIES = 5
+_START_TIMEOUT = 10.0
+
+
+def call(config: Config, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the agent's progress mappings; returns when done. Raises PodrunError.
+
+    The last mapping yielded is ``{"done": …}``.
+    """
+    line = msgspec.json.encode({"version": VERSION, **request}) + b"\n"
+    if len(line) > MAX_LINE:
+        raise MechanismFailed(f"the request is larger than {MAX_LINE} bytes")
+    for _ in range(_TRIES):
+        with _connect(config) as connection, connection.makefile("rb") as answers:
+            try:
+                connection.sendall(line)
+                first = answers.readline()
+            except (BrokenPipeError, ConnectionResetError):
+                first = b""
+            if not first:
+                continue  # it was leaving: nothing was done
+            yield from _answers(first, answers)
+            return
+    raise Unavailable("the agent closes every connection", hint=f"see {Paths(config).agent_log}")
+
+
+def _answers(first: bytes, rest: Any) -> Iterator[dict[str, Any]]:
+    line = first
+    while line:
+        answer = msgspec.json.decode(line, type=dict[str, Any])
+        if "error" in answer:
+            raise from_wire(answer["error"])
+        yield answer.get("progress", answer)
+        if "done" in answer:
+            return
+        line = rest.readline()
+    raise MechanismFailed(
+        "the agent went away before it had answered",
+        hint="nothing is lost: `podrun ps` shows how far it came; run the command again",
+    )
+
+
+def _connect(config: Config) -> socket.socket:
+    found = try_connect(config)
+    deadline = time.monotonic() + _START_TIMEOUT
+    while found is None:
+        start(config)
+        found = try_connect(config)
+        if found is None and time.monotonic() > deadline:
+            raise Unavailable(
+                f"the agent does not start within {_START_TIMEOUT:g} s",
+                hint=f"see {Paths(config).agent_log}, or run `podrun agent` to watch it",
+            )
+    return found
+
+
+def try_connect(config: Config) -> socket.socket | None:
+    """A connection to the agent, or None when there is none."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(Paths(config).socket))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except PermissionError:
+        connection.close()
+        raise Unavailable("only root may talk to the agent", hint="run it with sudo") from None
+    return connection
+
+
+def start(config: Config) -> None:
+    """Start an agent in the background and wait until it listens, or has found another one."""
+    paths = Paths(config)
+    paths.agent_log.parent.mkdir(parents=True, exist_ok=True)
+    log = os.open(paths.agent_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _become_agent(config, log, write)
+    os.close(log)
+    os.close(write)
+    os.waitpid(child, 0)
+    os.read(read, 1)  # the end of the pipe: it listens, or it is gone
+    os.close(read)
+
+
+def _become_agent(config: Config, log: int, ready: int) -> NoReturn:
+    """Own session, no terminal, no inherited descriptor, a clean environment. Never returns."""
+    try:
+        if os.fork():  # its parent is not us: nobody has to reap it
+            os._exit(0)
+        os.setsid()
+        os.chdir("/")
+        null = os.open("/dev/null", os.O_RDWR)
+        for number, fd in ((0, null), (1, log), (2, log)):
+            os.dup2(fd, number)
+        os.set_inheritable(ready, True)
+        environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",
+            **config.environment(),
+        }
+        command = [sys.executable, "-m", "podrun.agent.main", "--ready-fd", str(ready)]
+        os.execve(sys.executable, command, environment)
+    finally:
+        os._exit(127)

@@ -1,0 +1,121 @@
+"""The agent's process: take the lock, listen, adopt what is there, serve, leave when idle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from podrun.node import config as node_config
+from podrun.node.config import Config
+from podrun.node.paths import Paths
+
+
+def main(arguments: list[str]) -> int:
+    """``--ready-fd N`` is closed once the agent listens (or has found that another one does)."""
+    config = node_config.load()
+    paths = Paths(config)
+    ready = int(arguments[arguments.index("--ready-fd") + 1]) if "--ready-fd" in arguments else -1
+    _make_roots(paths)
+    lock = take_lock(paths)
+    if lock is None:
+        return 0  # another agent is there: all is well
+    listener = listen(paths)
+    if ready >= 0:
+        os.close(ready)
+    os.umask(0o022)
+    try:
+        return serve(config, listener)
+    finally:
+        paths.socket.unlink(missing_ok=True)  # before the lock goes: nobody waits on a dead socket
+        listener.close()
+        os.close(lock)
+
+
+def _make_roots(paths: Paths) -> None:
+    for path, mode in (
+        (paths.state, 0o755),
+        (paths.pods, 0o755),
+        (paths.run, 0o755),
+        (paths.runtime, 0o700),
+        (paths.run / "locks", 0o700),
+        (paths.log / "pods", 0o755),
+    ):
+        path.mkdir(parents=True, exist_ok=True)
+        os.chmod(path, mode)
+
+
+def take_lock(paths: Paths) -> int | None:
+    """The agent's lock, held until its process ends; None when another agent has it."""
+    fd = os.open(paths.agent_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    os.ftruncate(fd, 0)
+    os.write(fd, f"{os.getpid()}\n".encode())
+    return fd
+
+
+def listen(paths: Paths) -> socket.socket:
+    paths.socket.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old = os.umask(0o177)  # the socket is root's from its first moment
+    try:
+        listener.bind(str(paths.socket))
+    finally:
+        os.umask(old)
+    listener.listen(64)
+    return listener
+
+
+def serve(config: Config, listener: socket.socket) -> int:
+    """The loop. Heavy imports happen here, once the socket already takes connections."""
+    from podrun.agent.node import discover
+    from podrun.agent.server import Agent
+
+    _leave_cgroup(config)
+    node = discover(config)
+    agent = Agent(node)
+
+    async def live() -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, agent.leave)
+        await agent.start()
+        _preload()
+        gc.freeze()  # what is loaded now stays: forked workers share its pages
+        await agent.serve(listener)
+
+    asyncio.run(live())
+    return 0
+
+
+def _preload() -> None:
+    """What workers need, imported once here instead of in each of them."""
+    with contextlib.suppress(ImportError):
+        import podrun.network.attach  # noqa: F401
+
+
+def _leave_cgroup(config: Config) -> None:
+    """Out of the cgroup of whoever started us: it may be killed with the session it belongs to."""
+    if Path("/run/systemd/system").exists():
+        return  # the unit, or systemd-run, has its own
+    from podrun.cgroup.group import Group
+    from podrun.errors import PodrunError
+
+    with contextlib.suppress(PodrunError):
+        group = Group(f"{config.cgroup_root}/agent")
+        group.create()
+        group.add(os.getpid())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,62 @@
+"""What the agent knows of its machine: settings, paths, capacity, addresses."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import msgspec
+
+from podrun.node.config import Config
+from podrun.node.paths import Paths
+from podrun.pod.backoff import Settings
+from podrun.pod.status import NodeFacts
+
+
+class Node(msgspec.Struct, frozen=True):
+    config: Config
+    paths: Paths
+    name: str
+    host_ips: tuple[str, ...]
+    memory_bytes: int
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(max_restart_period=self.config.max_container_restart_period)
+
+    @property
+    def facts(self) -> NodeFacts:
+        return NodeFacts(host_ips=self.host_ips, name=self.name)
+
+
+def discover(config: Config) -> Node:
+    """Read the machine once. Addresses are those a packet to the world would carry."""
+    import psutil
+
+    return Node(
+        config=config,
+        paths=Paths(config),
+        name=node_name(config),
+        host_ips=host_ips(),
+        memory_bytes=psutil.virtual_memory().total,
+    )
+
+
+def node_name(config: Config) -> str:
+    return config.node_name or os.uname().nodename
+
+
+def host_ips() -> tuple[str, ...]:
+    """At most one address of each family: of the route to the world, else of none.
+
+    Connecting a datagram socket sends nothing; it only asks the kernel for the source address.
+    """
+    found = []
+    for family, there in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((there, 9))
+                found.append(str(probe.getsockname()[0]))
+        except OSError:
+            continue
+    return tuple(found) or ("127.0.0.1",)

@@ -1,0 +1,122 @@
+"""What workers do: mechanism for one pod, synchronous, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import NoReturn
+
+import msgspec
+
+from podrun.agent import translate
+from podrun.agent.node import Node
+from podrun.agent.podstore import StoredPod
+from podrun.api.pod import Container
+from podrun.container import control
+from podrun.container.launch import Sandbox as SandboxToJoin
+from podrun.container.launch import launch
+from podrun.errors import MechanismFailed, PodrunError
+from podrun.image.store import ImageStore
+from podrun.image.types import Image
+from podrun.linux.trees import remove_tree
+from podrun.node.records import fsync_directory
+from podrun.pod.facts import Run
+from podrun.sandbox import create as sandbox
+from podrun.volume import volumes
+
+
+def create_sandbox(node: Node, stored: StoredPod, attempt: int) -> tuple[str, ...]:
+    """Volumes, then pause and its network; gives the pod's addresses. Raises PodrunError."""
+    for volume in translate.volumes(stored.pod):
+        volumes.make(volume, stored.paths)
+    spec = translate.sandbox_spec(node.config, stored.pod, attempt, node.name, node.host_ips)
+    return sandbox.create(node.config, node.paths, stored.paths, spec).ips
+
+
+def stop_sandbox(node: Node, stored: StoredPod) -> None:
+    sandbox.remove(node.config, node.paths, stored.paths)
+
+
+def launch_container(
+    node: Node, stored: StoredPod, container: Container, run: Run, report: int, go: int
+) -> NoReturn:
+    """Become the monitor of a new run. First line said: what the image turned out to be."""
+    image, lowers = _image(node, container)
+    with sandbox.locked(stored.paths):
+        pause = sandbox.read(stored.paths)
+        if pause is None or not pause.alive():
+            raise MechanismFailed("the pod's sandbox is gone", reason="SandboxChanged")
+        spec = translate.container_spec(
+            node.config,
+            stored.paths,
+            stored.pod,
+            container,
+            image,
+            lowers,
+            container_id=run.id,
+            attempt=run.attempt,
+            node_name=node.name,
+            memory_capacity=node.memory_bytes,
+        )
+        os.write(report, msgspec.json.encode({"image": image.id}) + b"\n")
+        to_join = SandboxToJoin(pause.pid, pause.start_time, pause.share_pid)
+        launch(node.paths, stored.paths, to_join, spec, report, go)
+
+
+def _image(node: Node, container: Container) -> tuple[Image, tuple[str, ...]]:
+    store = ImageStore(node.paths)
+    try:
+        image = store.resolve(container.image)
+        return image, tuple(str(path) for path in store.lowers(image))
+    except PodrunError as error:
+        error.reason = error.reason or "ImageInspectError"
+        raise
+
+
+def remove_container(node: Node, stored: StoredPod, name: str, run: Run) -> None:
+    control.remove(node.paths.runtime, stored.paths, name, run.attempt, run.id)
+
+
+def sweep(node: Node, known: dict[str, set[str]]) -> None:
+    """End what runs that no facts know: ``known`` maps a pod's uid to its live container ids.
+
+    A launch that was under way when the agent died leaves such; taking the pod's lock waits for it.
+    """
+    for record in control.records(node.paths.runtime):
+        if record.id in known.get(record.pod_uid, ()):
+            continue
+        paths = node.paths.pod(record.pod_uid, "", "")
+        with sandbox.locked(paths):
+            control.end(record)
+            control.remove(node.paths.runtime, paths, record.name, record.attempt, record.id)
+
+
+def release(node: Node, stored: StoredPod) -> None:
+    """Remove all that is left of a pod. The record goes last: until then it can be tried again."""
+    for record in control.records(node.paths.runtime):
+        if record.pod_uid == stored.paths.uid:
+            control.end(record)
+            control.remove(node.paths.runtime, stored.paths, record.name, record.attempt, record.id)
+    sandbox.remove(node.config, node.paths, stored.paths)
+    volumes.remove_all(stored.paths)
+    remove_tree(stored.paths.logs)
+    remove_tree(stored.paths.root / "containers")
+    _forget(stored)
+
+
+def _forget(stored: StoredPod) -> None:
+    """Without pod.json the pod does not exist; what a crash leaves then is swept as rubbish."""
+    stored.paths.pod.unlink(missing_ok=True)
+    fsync_directory(stored.paths.root)
+    remove_tree(stored.paths.root)
+    stored.paths.lock.unlink(missing_ok=True)
+
+
+def sweep_rubbish(node: Node) -> None:
+    """Directories of pods that never came to be or were being forgotten when all went dark."""
+    with contextlib.suppress(FileNotFoundError):
+        for uid in os.listdir(node.paths.pods):
+            root = node.paths.pods / uid
+            if not (root / "pod.json").exists():
+                remove_tree(root)
+                (node.paths.run / "locks" / uid).unlink(missing_ok=True)

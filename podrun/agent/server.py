@@ -1,0 +1,150 @@
+"""The agent: all pod tasks of the node, the requests that change them, and when to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import time
+from typing import Any
+
+from podrun.agent import operations, protocol, worker
+from podrun.agent.changes import Changes
+from podrun.agent.node import Node
+from podrun.agent.podstore import PodStore, StoredPod
+from podrun.agent.podtask import PodTask
+from podrun.errors import PodrunError, Unavailable
+from podrun.pod.progress import is_finished
+
+
+class Agent:
+    """``tasks`` holds every pod of the node by uid, from acceptance to release."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.store = PodStore(node.paths)
+        self.tasks: dict[str, PodTask] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._clients = 0
+        self._idle_since = time.monotonic()
+        self._leaving = asyncio.Event()
+
+    # ── life ────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Adopt every pod on disk; end what nobody knows."""
+        stored_pods = self.store.list()
+        known: dict[str, set[str]] = {}
+        for stored in stored_pods:
+            runs = [c.current for c in stored.facts.containers.values()]
+            known[stored.paths.uid] = {run.id for run in runs if run is not None}
+        await worker.run(operations.sweep, self.node, known)
+        await worker.run(operations.sweep_rubbish, self.node)
+        for stored in stored_pods:
+            # What waits for a pod that is gone waits no longer.
+            if stored.facts.replaces and stored.facts.replaces not in known:
+                stored.facts.replaces = ""
+            self.add(stored).adopt()
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Until asked to leave, or idle for long enough."""
+        listener.setblocking(False)
+        server = await asyncio.start_unix_server(
+            self._client, sock=listener, limit=protocol.MAX_LINE
+        )
+        try:
+            while not self._leaving.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._leaving.wait(), self._time_to_idle())
+                if self._time_to_idle() == 0:
+                    break
+        finally:
+            server.close()
+
+    def leave(self) -> None:
+        """Pods go on without us; the next agent adopts them."""
+        self._leaving.set()
+
+    def _time_to_idle(self) -> float | None:
+        """Seconds until the agent may leave; None while a pod or a client needs it."""
+        needed = self._clients or any(
+            not is_finished(task.stored.pod, task.facts) for task in self.tasks.values()
+        )
+        if needed:
+            self._idle_since = time.monotonic()
+            return None
+        return max(self._idle_since + self.node.config.agent_idle_seconds - time.monotonic(), 0)
+
+    # ── pods ────────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, stored: StoredPod) -> PodTask:
+        """Start the task of a pod that is on disk."""
+        task = PodTask(self.node, self.store, stored)
+        self.tasks[stored.paths.uid] = task
+        running = asyncio.get_running_loop().create_task(self._drive(task))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        return task
+
+    async def _drive(self, task: PodTask) -> None:
+        await task.run()
+        uid = task.stored.paths.uid
+        self.tasks.pop(uid, None)
+        for other in self.tasks.values():
+            if other.facts.replaces == uid:
+                other.facts.replaces = ""
+                other.changed()
+                other.wake()
+
+    # ── clients ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, ValueError):
+            pass  # it went away, or sent a line without end: its own affair
+        finally:
+            self._clients -= 1
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def say(message: dict[str, Any]) -> None:
+            if not writer.is_closing():
+                writer.write(protocol.encode(message))
+
+        try:
+            _require_root(writer)
+            line = await asyncio.wait_for(reader.readline(), timeout=10)
+            if not line.endswith(b"\n"):
+                return
+            result = await self._do(protocol.decode(line), say)
+            say({"done": result})
+        except TimeoutError:
+            return
+        except PodrunError as error:
+            say({"error": error.to_wire()})
+        await writer.drain()
+
+    async def _do(self, request: protocol.Request, say: Any) -> dict[str, Any]:
+        changes = Changes(self, lambda progress: say({"progress": progress}))
+        match request:
+            case protocol.Apply():
+                return await changes.apply(request)
+            case protocol.Delete():
+                return await changes.delete(request)
+            case protocol.Stop():
+                self.leave()
+                return {}
+            case protocol.Ping():
+                return {"pid": os.getpid(), "pods": len(self.tasks)}
+
+
+def _require_root(writer: asyncio.StreamWriter) -> None:
+    peer = writer.get_extra_info("socket")
+    data = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", data)
+    if uid != 0:
+        raise Unavailable("only root may talk to the agent", hint="run it with sudo")

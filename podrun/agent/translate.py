@@ -1,0 +1,248 @@
+"""From a Pod to what mechanism understands: sandbox, volumes, containers. Pure but for the image,
+which is given."""
+
+from __future__ import annotations
+
+import sys
+
+from podrun.api.pod import Container, Pod, SecurityContext
+from podrun.cgroup.limits import Limits
+from podrun.container.spec import DEFAULT_CAPABILITIES, ContainerSpec, Process, VolumeMount
+from podrun.errors import PodrunError
+from podrun.image.types import Image
+from podrun.linux.capability import NAMES
+from podrun.network.types import PortMapping
+from podrun.node.config import Config
+from podrun.node.paths import PodPaths
+from podrun.pod import resources
+from podrun.sandbox.spec import Dns, HostAlias, SandboxSpec
+from podrun.volume.spec import Volume
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_HOSTNAME_MAX = 63  # of a Linux host name
+
+
+def pod_cgroup(config: Config, pod: Pod) -> str:
+    """The kubelet's layout by QoS class, below podrun's own root."""
+    qos = resources.qos_class(pod).lower()
+    parent = config.cgroup_root if qos == "guaranteed" else f"{config.cgroup_root}/{qos}"
+    return f"{parent}/pod{pod.metadata.uid}"
+
+
+def container_cgroup(config: Config, pod: Pod, name: str, attempt: int) -> str:
+    """One per run: what is left of the last one never stands in the way of the next."""
+    return f"{pod_cgroup(config, pod)}/{name}.{attempt}"
+
+
+def hostname(pod: Pod, node_name: str) -> str:
+    """spec.hostname or the pod's name, cut as the kubelet cuts it; the node's on its network."""
+    if pod.spec.host_network:
+        return node_name
+    return (pod.spec.hostname or pod.metadata.name)[:_HOSTNAME_MAX].rstrip("-.")
+
+
+def sandbox_spec(
+    config: Config, pod: Pod, attempt: int, node_name: str, host_ips: tuple[str, ...]
+) -> SandboxSpec:
+    spec = pod.spec
+    figures = resources.pod_figures(pod)
+    return SandboxSpec(
+        uid=pod.metadata.uid,
+        owner=f"{pod.metadata.namespace}/{pod.metadata.name}",
+        attempt=attempt,
+        hostname=hostname(pod, node_name),
+        cgroup=pod_cgroup(config, pod),
+        host_network=spec.host_network,
+        host_ipc=spec.host_ipc,
+        host_pid=spec.host_pid,
+        share_pid=bool(spec.share_process_namespace),
+        ports=() if spec.host_network else _ports(pod),
+        aliases=tuple(HostAlias(alias.ip, alias.hostnames) for alias in spec.host_aliases),
+        dns=_dns(pod),
+        host_ips=host_ips,
+        cpu_shares=figures.cpu_shares,
+        cpu_quota_us=figures.cpu_quota_us,
+        memory_bytes=figures.memory_limit,
+    )
+
+
+def _ports(pod: Pod) -> tuple[PortMapping, ...]:
+    return tuple(
+        PortMapping(
+            host_port=port.host_port,
+            container_port=port.container_port,
+            protocol=port.protocol or "TCP",
+            host_ip=port.host_ip,
+        )
+        for container in pod.spec.all_containers
+        for port in container.ports
+        if port.host_port
+    )
+
+
+def _dns(pod: Pod) -> Dns:
+    """There is no cluster DNS here: ClusterFirst falls back to the host's file, as upstream's."""
+    extra = pod.spec.dns_config
+    options = tuple(
+        option.name if option.value is None else f"{option.name}:{option.value}"
+        for option in (extra.options if extra else ())
+    )
+    return Dns(
+        from_host=pod.spec.dns_policy != "None",
+        nameservers=extra.nameservers if extra else (),
+        searches=extra.searches if extra else (),
+        options=options,
+    )
+
+
+def volumes(pod: Pod) -> tuple[Volume, ...]:
+    found = []
+    for volume in pod.spec.volumes:
+        if volume.host_path is not None:
+            host = volume.host_path
+            found.append(Volume(volume.name, "hostPath", host.path, host.type or ""))
+        else:
+            found.append(Volume(volume.name, "emptyDir"))
+    return tuple(found)
+
+
+def container_spec(
+    config: Config,
+    paths: PodPaths,
+    pod: Pod,
+    container: Container,
+    image: Image,
+    lowers: tuple[str, ...],
+    *,
+    container_id: str,
+    attempt: int,
+    node_name: str,
+    memory_capacity: int,
+) -> ContainerSpec:
+    """Raises PodrunError (CreateContainerConfigError, RunContainerError) for what cannot be."""
+    by_name = {volume.name: volume for volume in volumes(pod)}
+    figures = resources.container_figures(container)
+    context = container.security_context or SecurityContext()
+    return ContainerSpec(
+        id=container_id,
+        name=container.name,
+        attempt=attempt,
+        lowers=lowers,
+        process=_process(pod, container, context, image, hostname(pod, node_name)),
+        cgroup=container_cgroup(config, pod, container.name, attempt),
+        log=str(paths.log(container.name, attempt)),
+        log_max_bytes=config.log_max_bytes,
+        log_max_files=config.log_max_files,
+        pid_namespace=_pid_namespace(pod),
+        mounts=tuple(
+            VolumeMount(by_name[mount.name], mount.mount_path, mount.read_only)
+            for mount in container.volume_mounts
+        ),
+        limits=Limits(
+            cpu_shares=figures.cpu_shares,
+            cpu_quota_us=figures.cpu_quota_us,
+            memory_bytes=figures.memory_limit,
+            oom_group=True,
+        ),
+        oom_score_adj=resources.oom_score_adj(pod, container, memory_capacity),
+        read_only_root=bool(context.read_only_root_filesystem),
+        stop_signal=image.config.stop_signal,
+        agent_command=(sys.executable, "-m", "podrun", "agent", "--detached"),
+    )
+
+
+def _pid_namespace(pod: Pod) -> str:
+    if pod.spec.host_pid:
+        return "host"
+    return "pod" if pod.spec.share_process_namespace else "private"
+
+
+def _process(
+    pod: Pod, container: Container, context: SecurityContext, image: Image, host: str
+) -> Process:
+    args = _arguments(container, image)
+    if not args:
+        raise PodrunError(
+            f"container {container.name}: no command specified",
+            hint="the image has neither entrypoint nor command: set command in the manifest",
+            reason="RunContainerError",
+        )
+    uid, gid = _ids(pod, context)
+    _check_non_root(pod, context, image, uid)
+    shared = pod.spec.security_context
+    return Process(
+        args=args,
+        env=_environment(container, image, host),
+        cwd=container.working_dir or image.config.working_dir or "/",
+        user=image.config.user,
+        uid=uid,
+        gid=gid,
+        groups=shared.supplemental_groups if shared else (),
+        capabilities=_capabilities(context),
+        no_new_privileges=context.allow_privilege_escalation is False,
+        privileged=bool(context.privileged),
+    )
+
+
+def _arguments(container: Container, image: Image) -> tuple[str, ...]:
+    """command replaces the entrypoint and the image's arguments; args only the arguments."""
+    if container.command:
+        return container.command + container.args
+    return image.config.entrypoint + (container.args or image.config.cmd)
+
+
+def _environment(container: Container, image: Image, host: str) -> tuple[str, ...]:
+    """Base, then the image's, then the manifest's; of equal names the later one counts."""
+    merged = {"PATH": DEFAULT_PATH, "HOSTNAME": host}
+    for entry in image.config.env:
+        key, _, value = entry.partition("=")
+        merged[key] = value
+    merged.update((variable.name, variable.value) for variable in container.env)
+    return tuple(f"{key}={value}" for key, value in merged.items())
+
+
+def _ids(pod: Pod, context: SecurityContext) -> tuple[int | None, int | None]:
+    shared = pod.spec.security_context
+    uid = context.run_as_user
+    gid = context.run_as_group
+    if shared is not None:
+        uid = shared.run_as_user if uid is None else uid
+        gid = shared.run_as_group if gid is None else gid
+    return uid, gid
+
+
+def _check_non_root(pod: Pod, context: SecurityContext, image: Image, uid: int | None) -> None:
+    shared = pod.spec.security_context
+    wanted = context.run_as_non_root
+    if wanted is None and shared is not None:
+        wanted = shared.run_as_non_root
+    if not wanted:
+        return
+    image_user = image.config.user.partition(":")[0]
+    if uid == 0:
+        message = "container's runAsUser breaks non-root policy"
+    elif uid is not None:
+        return
+    elif image_user in ("", "0"):
+        message = "container has runAsNonRoot and image will run as root"
+    elif not image_user.isdecimal():
+        message = (
+            f"container has runAsNonRoot and image has non-numeric user ({image_user}), "
+            "cannot verify user is non-root"
+        )
+    else:
+        return
+    raise PodrunError(message, reason="CreateContainerConfigError")
+
+
+def _capabilities(context: SecurityContext) -> tuple[str, ...]:
+    """The default set, less ``drop``, plus ``add``; ALL means all."""
+    asked = context.capabilities
+    kept = set(DEFAULT_CAPABILITIES)
+    if asked is not None:
+        drop = {name.upper().removeprefix("CAP_") for name in asked.drop}
+        add = {name.upper().removeprefix("CAP_") for name in asked.add}
+        kept = set() if "ALL" in drop else kept - drop
+        kept |= set(NAMES) if "ALL" in add else add
+    return tuple(name for name in NAMES if name in kept)

@@ -1,0 +1,172 @@
+"""One forked process per operation: mechanism is synchronous, the loop must never block.
+
+    agent                                   worker
+      │ fork ───────────────────────────────► │ own session, default signals, dies with the agent
+      │                                       │ closes all but its two descriptors
+      │ ◄── lines of JSON on a pipe ───────── │ {"ok": …} or {"error": …}; or several lines
+      │ EOF, pidfd readable: reaped           │ _exit
+
+asyncio and fork do not mix freely: the child must not touch the loop it was copied with, so it
+never returns from here, collects no garbage (old descriptors would be closed under new files), and
+takes back the wake-up descriptor, through which its signals would run the parent's handlers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import msgspec
+
+from podrun.errors import MechanismFailed, PodrunError, from_wire
+from podrun.linux import capability, process
+
+#: a worker's answer is a handful of facts; more is a defect
+_MAX_ANSWER = 1 << 20
+
+
+class Lines:
+    """The JSON lines that come out of a pipe, awaited one by one."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._buffer = b""
+        self._closed = False
+        os.set_blocking(fd, False)
+
+    async def next(self) -> dict[str, Any] | None:
+        """The next object, or None at the end. MechanismFailed on something else."""
+        while b"\n" not in self._buffer:
+            if self._closed or len(self._buffer) > _MAX_ANSWER:
+                return None
+            await self._fill()
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        try:
+            return msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise MechanismFailed(f"a worker said {line[:80]!r}: {error}") from None
+
+    async def _fill(self) -> None:
+        await readable(self._fd)
+        data = os.read(self._fd, 65536)
+        self._buffer += data
+        self._closed = not data
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+async def readable(fd: int) -> None:
+    """Until ``fd`` can be read or is at its end; a pidfd, until its process has ended."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(fd, wake)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+async def ended(pidfd: int, *, is_child: bool) -> None:
+    """Until that process has ended; a child of ours is reaped. The descriptor stays open."""
+    await readable(pidfd)
+    if is_child:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+
+
+class Forked:
+    """A forked worker: its pidfd, the lines it says, and optionally a pipe to it."""
+
+    def __init__(self, body: Callable[[int, int], object]) -> None:
+        """``body(report, go)`` runs in the child; what it returns is reported as ``ok``."""
+        report_read, report_write = os.pipe()
+        go_read, self.go = os.pipe()
+        agent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _child(body, report_write, go_read, agent)
+        os.close(report_write)
+        os.close(go_read)
+        self.pidfd = os.pidfd_open(self.pid)
+        self.lines = Lines(report_read)
+
+    def let_go(self) -> None:
+        """Send the one byte that a launched container waits for."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.go, b"x")
+
+    def close(self) -> None:
+        """The pipes; the pidfd belongs to who watches for the end."""
+        self.lines.close()
+        if self.go >= 0:
+            os.close(self.go)
+            self.go = -1
+
+
+async def run(operation: Callable[..., object], *arguments: object) -> Any:
+    """The result of ``operation(*arguments)``, carried out in a worker. Raises its PodrunError.
+
+    The result travels as JSON: a Struct comes back as a mapping.
+    """
+    forked = Forked(lambda report, go: operation(*arguments))
+    try:
+        answer = await forked.lines.next()
+        await ended(forked.pidfd, is_child=True)
+    finally:
+        forked.close()
+        os.close(forked.pidfd)
+    return unpack(answer, getattr(operation, "__name__", "operation"))
+
+
+def unpack(answer: dict[str, Any] | None, what: str) -> Any:
+    if answer is None:
+        raise MechanismFailed(f"{what}: the worker died before it was done")
+    if "error" in answer:
+        raise from_wire(answer["error"])
+    return answer.get("ok")
+
+
+def _child(body: Callable[[int, int], object], report: int, go: int, agent: int) -> NoReturn:
+    try:
+        gc.disable()
+        signal.set_wakeup_fd(-1)
+        process.default_signals()
+        asyncio._set_running_loop(None)
+        capability.die_with_parent(signal.SIGKILL)
+        if os.getppid() != agent:
+            os._exit(1)
+        process.keep_only((0, 1, 2, report, go))
+        os.setsid()
+        os.umask(0o022)
+        answer: dict[str, object] = {"ok": body(report, go)}
+    except PodrunError as error:
+        answer = {"error": error.to_wire()}
+    except OSError as error:
+        answer = {"error": MechanismFailed.from_oserror("unexpected", error).to_wire()}
+        _trace()
+    except BaseException as error:  # a forked child never returns into the agent's code
+        answer = {"error": MechanismFailed(f"{type(error).__name__}: {error}").to_wire()}
+        _trace()
+    try:
+        os.write(report, msgspec.json.encode(answer) + b"\n")
+    finally:
+        os._exit(0)
+
+
+def _trace() -> None:
+    import traceback
+
+    os.write(2, traceback.format_exc().encode())

@@ -1,0 +1,190 @@
+"""The process that becomes the application (``C`` in docs/architecture.md).
+
+    placed in its cgroup ─► namespaces ─► file tree ─► user, rights ─► one byte ─► execve
+             │                                                            │
+             └────────── any failure: one JSON line on the status pipe ◄──┘   EOF: leave
+
+It was forked by the worker and is the monitor's child. Until execve it is not dumpable, and after
+it no descriptor but the three standard ones is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import NoReturn
+
+import msgspec
+
+from podrun.cgroup.hierarchy import Hierarchy
+from podrun.container import tree, user
+from podrun.container.records import StartFailure
+from podrun.container.spec import ContainerSpec, Process
+from podrun.linux import capability, namespace, process
+
+#: what containerd reports for an application that could not be executed
+EXIT_START_FAILED = 128
+
+_UMASK = 0o022
+
+
+class Channels(msgspec.Struct, frozen=True):
+    """Descriptors of the child: see the picture in docs/architecture.md."""
+
+    placed: int  # read: one byte once the cgroup is right
+    go: int  # read: one byte when the run is on record
+    status: int  # write, close-on-exec
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """Mounts made outside, in the order they are attached: (descriptor, target)."""
+
+    root: int
+    mounts: tuple[tuple[int, str], ...]
+    pause: int  # pidfd of pause
+
+
+class _Step:
+    """What is being done, for the message when it fails."""
+
+    now = "start"
+
+
+def run(
+    spec: ContainerSpec, prepared: Prepared, channels: Channels, cgroups: Hierarchy
+) -> NoReturn:
+    """Never returns: becomes the application or exits with EXIT_START_FAILED."""
+    step = _Step()
+    try:
+        environment = _prepare(spec, prepared, channels, cgroups, step)
+        step.now = "wait for the record"
+        if not os.read(channels.go, 1):
+            os._exit(EXIT_START_FAILED)  # whoever wanted this run is gone
+        step.now = "exec"
+        _take_streams(channels)
+        execute(spec.process.args, environment)
+    except BaseException as error:  # a forked child never returns
+        _tell(channels.status, step.now, error)
+    os._exit(EXIT_START_FAILED)
+
+
+def _prepare(
+    spec: ContainerSpec, prepared: Prepared, channels: Channels, cgroups: Hierarchy, step: _Step
+) -> dict[str, str]:
+    """Everything but the execve; gives the application's environment."""
+    capability.not_dumpable()
+    if not os.read(channels.placed, 1):
+        os._exit(EXIT_START_FAILED)
+    _set_oom_score(spec.oom_score_adj)
+    step.now = "join the pod's namespaces"
+    namespace.setns(
+        prepared.pause,
+        namespace.CLONE_NEWNET | namespace.CLONE_NEWIPC | namespace.CLONE_NEWUTS,
+        "pause",
+    )
+    namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWCGROUP)
+    step.now = "build the file tree"
+    _build_tree(spec, prepared, cgroups)
+    step.now = "change to the working directory"
+    _make_working_directory(spec.process.cwd)
+    step.now = "set the user and its rights"
+    who = user.resolve(spec.process)
+    confine(spec.process, who)
+    return environment_of(spec.process, who)
+
+
+def _build_tree(spec: ContainerSpec, prepared: Prepared, cgroups: Hierarchy) -> None:
+    privileged = spec.process.privileged
+    os.umask(0o022)
+    tree.enter_root(prepared.root)
+    early = [m for m in prepared.mounts if m[1] == "/dev" or m[1].startswith("/dev/")]
+    late = [m for m in prepared.mounts if m not in early]
+    for fd, target in early:
+        tree.attach(fd, target)
+    tree.mount_kernel_file_systems(cgroups, privileged=privileged)
+    if not privileged:
+        tree.hide_kernel_knobs()
+    for fd, target in late:
+        tree.attach(fd, target)
+    if spec.read_only_root:
+        tree.make_read_only(prepared.root)
+    os.close(prepared.root)
+
+
+def _make_working_directory(path: str) -> None:
+    """Made when it is missing, as the other runtimes do. Entered as root: see ``take_user``."""
+    fd = tree.open_target(path, directory=True)
+    try:
+        os.fchdir(fd)
+    finally:
+        os.close(fd)
+
+
+def environment_of(wanted: Process, who: user.User) -> dict[str, str]:
+    """HOME comes from the container's passwd file where nobody set it, as the runtimes do."""
+    environment = {key: value for key, _, value in (e.partition("=") for e in wanted.env)}
+    environment.setdefault("HOME", who.home)
+    return environment
+
+
+def confine(wanted: Process, who: user.User) -> None:
+    """Give up every right the application does not get. Used by exec too."""
+    keep = capability.held()
+    if not wanted.privileged:
+        keep &= capability.mask(wanted.capabilities)
+    capability.drop_bounding(keep)
+    capability.set_user(who.uid, who.gid, who.groups, keep)
+    capability.not_dumpable()  # setresuid(2) made us dumpable again
+    if wanted.no_new_privileges:
+        capability.no_new_privileges()
+
+
+def _set_oom_score(wanted: int) -> None:
+    """Raising is always allowed; lowering needs CAP_SYS_RESOURCE: without it, stay."""
+    with contextlib.suppress(PermissionError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(str(wanted))
+
+
+def _take_streams(channels: Channels) -> None:
+    os.dup2(channels.stdin, 0, inheritable=True)
+    os.dup2(channels.stdout, 1, inheritable=True)
+    os.dup2(channels.stderr, 2, inheritable=True)
+    os.umask(_UMASK)
+    process.cloexec_from(3)
+
+
+def execute(args: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
+    """execve with the search of $PATH in the application's own environment. OSError."""
+    name = args[0]
+    if "/" in name:
+        os.execve(name, args, environment)
+    failure = errno.ENOENT
+    for directory in environment.get("PATH", "").split(":"):
+        try:
+            os.execve(f"{directory or '.'}/{name}", args, environment)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError:
+            failure = errno.EACCES  # go on: another directory may have one that runs
+    if failure == errno.ENOENT:
+        raise FileNotFoundError(failure, "executable file not found in $PATH", name)
+    raise PermissionError(failure, os.strerror(failure), name)
+
+
+def _tell(status: int, step: str, error: BaseException) -> None:
+    message = str(error)
+    number = 0
+    if isinstance(error, OSError) and error.errno:
+        number = error.errno
+        message = error.strerror or os.strerror(number)
+        name = error.filename
+        message = f'{step}: "{name}": {message}' if name else f"{step}: {message}"
+    else:
+        message = f"{step}: {message}"
+    failure = StartFailure(message=message[:3000], step=step, errno=number)
+    with contextlib.suppress(OSError):
+        os.write(status, msgspec.json.encode(failure))

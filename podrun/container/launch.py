@@ -1,0 +1,249 @@
+"""Start one container: the worker's side (``W`` in docs/architecture.md).
+
+``launch`` runs in a forked process of its own and never returns: it ends as the monitor. What it
+tells on ``report``, one JSON object a line:
+
+    {"created": {"pid": …}}                 the run is on record and waits for its byte on ``go``
+    {"error": {…}}                          nothing was made (errors.to_wire)
+    {"started": SECONDS}                    from the monitor: the application was executed
+    {"failed": {"message": …}}              from the monitor: it could not be
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from podrun.cgroup.group import Group
+from podrun.container import child, devices
+from podrun.container.spec import (
+    ContainerRecord,
+    ContainerSpec,
+    record_path,
+    socket_path,
+)
+from podrun.errors import MechanismFailed
+from podrun.image import rootfs
+from podrun.linux import capability, mount, namespace, process
+from podrun.node.paths import Paths, PodPaths
+from podrun.node.records import write_record
+from podrun.volume import volumes
+
+MONITOR = Path(__file__).parent.parent / "bin" / "monitor"
+
+_ETC_FILES = ("hosts", "hostname", "resolv.conf")
+
+
+class Sandbox(msgspec.Struct, frozen=True):
+    """The pause process to join."""
+
+    pid: int
+    start_time: int
+    share_pid: bool = False
+
+
+def launch(
+    paths: Paths, pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, report: int, go: int
+) -> NoReturn:
+    """Become the monitor of a new container; raises PodrunError or OSError before that.
+
+    ``go`` is the read end of the pipe whose one byte lets the application run.
+    """
+    with ExitStack() as undo:
+        group = Group(spec.cgroup)
+        undo.callback(group.remove)
+        group.create(spec.limits)
+        attempt = pod.attempt(spec.name, spec.attempt)
+        _make_directories(pod, attempt, Path(spec.log).parent)
+        prepared = _prepare(pod, sandbox, spec, attempt)
+        streams = _Streams()
+        main = _fork_child(paths, sandbox, spec, prepared, streams, go)
+        undo.callback(_end, main.pid)
+        group.add(main.pid)
+        control = _control_socket(paths, spec)
+        _write_record(paths, pod, spec, main.pid)
+        os.write(main.placed, b"x")
+        os.write(report, b'{"created":{"pid":%d}}\n' % main.pid)
+        _exec_monitor(paths, spec, group, attempt, main.pid, streams, report, control)
+
+
+class _Streams:
+    """The pipes between the container and its monitor, close-on-exec at both ends."""
+
+    def __init__(self) -> None:
+        self.stdout = os.pipe()
+        self.stderr = os.pipe()
+        self.status = os.pipe()
+        self.stdin = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+
+
+class _Main(msgspec.Struct, frozen=True):
+    pid: int
+    placed: int
+
+
+def _prepare(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, attempt: Path) -> child.Prepared:
+    """Every mount of the container but the kernel's own, as descriptors.
+
+    What the pod mounts itself at a place of ours (/etc/hosts, /dev/shm) takes that place.
+    """
+    pause = process.pidfd_of(sandbox.pid, sandbox.start_time)
+    if pause is None:
+        raise MechanismFailed("the pod's pause process is gone", reason="SandboxChanged")
+    root = rootfs.prepare([Path(path) for path in spec.lowers], attempt / "upper")
+    wanted = sorted(spec.mounts, key=lambda m: posixpath.normpath(m.target).count("/"))
+    taken = {posixpath.normpath(m.target) for m in wanted}
+    mounts = [
+        (make(), target) for target, make in _own(pod, sandbox, spec).items() if target not in taken
+    ]
+    mounts += [(volumes.open_mount(m.volume, pod, read_only=m.read_only), m.target) for m in wanted]
+    return child.Prepared(root=root.fd, mounts=tuple(mounts), pause=pause)
+
+
+def _own(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec) -> dict[str, Callable[[], int]]:
+    """What every container gets: target → how to open it."""
+    found: dict[str, Callable[[], int]] = {
+        "/dev": partial(devices.make_dev, privileged=spec.process.privileged),
+        "/dev/pts": devices.make_pts,
+        "/dev/shm": partial(_open_shm, sandbox.pid),
+    }
+    for name in _ETC_FILES:
+        found[f"/etc/{name}"] = partial(mount.open_tree, mount.AT_FDCWD, str(pod.etc / name))
+    return found
+
+
+def _open_shm(pause: int) -> int:
+    """A copy of the pod's /dev/shm: open_tree(2) clones only from the caller's own namespace."""
+    with namespace.entered(pause, "mnt"):
+        return mount.open_tree(mount.AT_FDCWD, "/dev/shm")
+
+
+def _fork_child(
+    paths: Paths,
+    sandbox: Sandbox,
+    spec: ContainerSpec,
+    prepared: child.Prepared,
+    streams: _Streams,
+    go: int,
+) -> _Main:
+    """Fork C into its PID namespace: its own, pause's, or the host's."""
+    cgroups = Group(spec.cgroup).hierarchy
+    placed_read, placed_write = os.pipe()
+    if spec.pid_namespace == "private":
+        namespace.unshare(namespace.CLONE_NEWPID)
+    elif spec.pid_namespace == "pod":
+        fd = namespace.open_namespace(sandbox.pid, "pid")
+        namespace.setns(fd, namespace.CLONE_NEWPID, "pid namespace of pause")
+        os.close(fd)
+    pid = os.fork()
+    if pid == 0:
+        os.close(placed_write)
+        channels = child.Channels(
+            placed=placed_read,
+            go=go,
+            status=streams.status[1],
+            stdin=streams.stdin,
+            stdout=streams.stdout[1],
+            stderr=streams.stderr[1],
+        )
+        child.run(spec, prepared, channels, cgroups)
+    os.close(placed_read)
+    return _Main(pid, placed_write)
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def _make_directories(pod: PodPaths, attempt: Path, logs: Path) -> None:
+    """Both belong to the group of the pod's owner; the monitor hands it on to its files."""
+    gid = pod.root.stat().st_gid
+    for path in (attempt, logs):
+        path.mkdir(parents=True, exist_ok=True)
+        os.chown(path, -1, gid)
+        os.chmod(path, 0o750)
+    for name in ("started.json", "exit.json"):  # of a run that was never let go
+        (attempt / name).unlink(missing_ok=True)
+
+
+def _control_socket(paths: Paths, spec: ContainerSpec) -> socket.socket:
+    path = socket_path(paths.runtime, spec.id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    os.chmod(path, 0o600)
+    listener.listen(4)
+    return listener
+
+
+def _write_record(paths: Paths, pod: PodPaths, spec: ContainerSpec, pid: int) -> None:
+    record = ContainerRecord(
+        id=spec.id,
+        pod_uid=pod.uid,
+        name=spec.name,
+        attempt=spec.attempt,
+        boot_id=process.boot_id(),
+        pid=pid,
+        start_time=process.start_time(pid),
+        monitor_pid=os.getpid(),
+        monitor_start_time=process.start_time(os.getpid()),
+        cgroup=spec.cgroup,
+        process=spec.process,
+        stop_signal=spec.stop_signal,
+    )
+    path = record_path(paths.runtime, spec.id)
+    write_record(path, msgspec.json.encode(record), mode=0o600, durable=False)
+
+
+def _exec_monitor(
+    paths: Paths,
+    spec: ContainerSpec,
+    group: Group,
+    attempt: Path,
+    pid: int,
+    streams: _Streams,
+    report: int,
+    control: socket.socket,
+) -> NoReturn:
+    given = {
+        "--stdout": streams.stdout[0],
+        "--stderr": streams.stderr[0],
+        "--status": streams.status[0],
+        "--report": report,
+        "--socket": control.fileno(),
+    }
+    arguments = [
+        "monitor",
+        *("--id", spec.id),
+        *("--pid", str(pid)),
+        *("--records", str(attempt)),
+        *("--log", spec.log),
+        *("--log-max", str(spec.log_max_bytes)),
+        *("--log-files", str(spec.log_max_files)),
+        *("--private-pid", "1" if spec.pid_namespace == "private" else "0"),
+        *("--cgroup-procs", str(group.procs_file())),
+        *("--agent-socket", str(paths.socket)),
+    ]
+    kill_file = group.kill_file()
+    if kill_file is not None:
+        arguments += ["--cgroup-kill", str(kill_file)]
+    for name, fd in given.items():
+        os.set_inheritable(fd, True)
+        arguments += [name, str(fd)]
+    process.default_signals()
+    capability.die_with_parent(0)  # from here on it outlives the agent
+    os.execv(MONITOR, [*arguments, "--", *spec.agent_command])

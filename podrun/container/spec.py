@@ -1,0 +1,100 @@
+"""What a container is asked to be, and the record of what runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from podrun.cgroup.limits import Limits
+from podrun.linux import process
+from podrun.volume.spec import Volume
+
+#: containerd's default set without MKNOD: a device made by a container would be the host's
+DEFAULT_CAPABILITIES = (
+    "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
+    "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
+)  # fmt: skip
+
+
+class VolumeMount(msgspec.Struct, frozen=True, omit_defaults=True):
+    volume: Volume
+    target: str
+    read_only: bool = False
+
+
+class Process(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The application. ``user`` is the image's USER (names are looked up inside the container);
+    ``uid`` and ``gid`` overrule it. ``env`` entries are KEY=VALUE. ``capabilities`` have no CAP_.
+    """
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str = "/"
+    user: str = ""
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] = ()
+    capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
+    no_new_privileges: bool = False
+    privileged: bool = False
+
+
+class ContainerSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run. ``pid_namespace`` is private, pod (pause's) or host."""
+
+    id: str
+    name: str
+    attempt: int
+    lowers: tuple[str, ...]  # topmost first
+    process: Process
+    cgroup: str
+    log: str
+    log_max_bytes: int
+    log_max_files: int
+    pid_namespace: str = "private"
+    mounts: tuple[VolumeMount, ...] = ()
+    limits: Limits = Limits()
+    oom_score_adj: int = 0
+    read_only_root: bool = False
+    stop_signal: str = ""  # the image's STOPSIGNAL: a name or a number
+    agent_command: tuple[str, ...] = ()
+
+
+class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Written before the application runs: nothing runs that is not on record."""
+
+    id: str
+    pod_uid: str
+    name: str
+    attempt: int
+    boot_id: str
+    pid: int
+    start_time: int
+    monitor_pid: int
+    monitor_start_time: int
+    cgroup: str
+    process: Process
+    stop_signal: str = ""
+
+    def main_alive(self) -> bool:
+        return self._alive(self.pid, self.start_time)
+
+    def monitor_alive(self) -> bool:
+        return self._alive(self.monitor_pid, self.monitor_start_time)
+
+    def _alive(self, pid: int, start: int) -> bool:
+        return self.boot_id == process.boot_id() and process.is_alive(pid, start)
+
+
+def short(container_id: str) -> str:
+    """The name of a container's runtime files: a socket path has 108 bytes."""
+    return container_id[:16]
+
+
+def record_path(runtime: Path, container_id: str) -> Path:
+    return runtime / f"{short(container_id)}.json"
+
+
+def socket_path(runtime: Path, container_id: str) -> Path:
+    return runtime / f"{short(container_id)}.sock"

@@ -1,0 +1,132 @@
+"""The container's file tree, assembled from inside it: every target is found by descriptor.
+
+The root is pivoted to before anything is attached, and every name is resolved with
+RESOLVE_IN_ROOT and without magic links: whatever links an image or a volume holds, no mount lands
+outside the container (CVE-2019-19921, CVE-2021-30465, CVE-2025-52881).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import stat
+
+from podrun.cgroup.hierarchy import Hierarchy
+from podrun.linux import mount
+from podrun.linux.openat import openat2
+
+_QUIET = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
+
+#: the kubelet's defaults (semantics of securityContext.procMount: Default)
+MASKED = (
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+    "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+)  # fmt: skip
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def enter_root(root: int) -> None:
+    """Make the detached mount ``root`` the root of this (new) mount namespace."""
+    mount.mount("", "/", "", mount.MS_REC | mount.MS_PRIVATE)
+    mount.move_mount(root, "", mount.AT_FDCWD, "/")
+    os.fchdir(root)
+    mount.pivot_root(".", ".")
+    mount.umount2(".", mount.MNT_DETACH)
+    os.chdir("/")
+
+
+def attach(mount_fd: int, target: str) -> None:
+    """Attach at ``target``, which is made when it is missing: a directory, or a file for a file."""
+    directory = stat.S_ISDIR(os.fstat(mount_fd).st_mode)
+    fd = open_target(target, directory=directory)
+    try:
+        mount.attach(mount_fd, fd, target)
+    finally:
+        os.close(fd)
+        os.close(mount_fd)
+
+
+def open_target(path: str, *, directory: bool) -> int:
+    """O_PATH descriptor of ``path`` inside the root, made with its parents when missing."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _open_or_make(root, path, directory=directory)
+    finally:
+        os.close(root)
+
+
+def _open_or_make(root: int, path: str, *, directory: bool) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return openat2(root, os.fsencode(path), os.O_PATH)
+    parent_path, name = posixpath.split(path.rstrip("/"))
+    parent = _open_or_make(root, parent_path or "/", directory=True)
+    try:
+        if directory:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        else:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(name, flags, 0o644, dir_fd=parent))
+    finally:
+        os.close(parent)
+    return openat2(root, os.fsencode(path), os.O_PATH)
+
+
+def mount_kernel_file_systems(hierarchy: Hierarchy, *, privileged: bool) -> None:
+    """/proc, /sys, its cgroups and /dev/mqueue: they show the namespaces of who mounts them."""
+    attach(mount.new_filesystem("proc", None, _QUIET), "/proc")
+    read_only = 0 if privileged else mount.MOUNT_ATTR_RDONLY
+    attach(mount.new_filesystem("sysfs", None, _QUIET | read_only), "/sys")
+    _mount_cgroups(hierarchy, read_only)
+    attach(mount.new_filesystem("mqueue", None, _QUIET), "/dev/mqueue")
+
+
+def _mount_cgroups(hierarchy: Hierarchy, read_only: int) -> None:
+    if not hierarchy.v1:
+        attach(mount.new_filesystem("cgroup2", None, _QUIET | read_only), "/sys/fs/cgroup")
+        return
+    tmpfs = mount.new_filesystem("tmpfs", {"mode": "0755", "size": "64k"}, _QUIET)
+    keep = os.dup(tmpfs)
+    try:
+        attach(tmpfs, "/sys/fs/cgroup")
+        for root in dict.fromkeys(hierarchy.v1.values()):
+            controllers = [name for name, where in hierarchy.v1.items() if where == root]
+            options: dict[str, str | None] = dict.fromkeys(controllers)
+            fd = mount.new_filesystem("cgroup", options, _QUIET | read_only)
+            attach(fd, f"/sys/fs/cgroup/{','.join(controllers)}")
+        if read_only:
+            mount.mount_setattr(keep, attr_set=mount.MOUNT_ATTR_RDONLY)
+    finally:
+        os.close(keep)
+
+
+def make_read_only(root: int) -> None:
+    """The root alone: volumes and the kernel's file systems have their own say."""
+    mount.mount_setattr(root, attr_set=mount.MOUNT_ATTR_RDONLY)
+
+
+def hide_kernel_knobs() -> None:
+    """Mask and write-protect what of /proc and /sys is the host's, not the container's.
+
+    The null device is bound from the /dev just made: no container code has run here yet, so it
+    cannot be a link to something else (CVE-2025-31133).
+    """
+    for path in READ_ONLY:
+        with contextlib.suppress(FileNotFoundError):
+            fd = mount.open_tree(
+                mount.AT_FDCWD,
+                path,
+                mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC | mount.AT_RECURSIVE,
+            )
+            mount.mount_setattr(fd, attr_set=mount.MOUNT_ATTR_RDONLY | _QUIET)
+            attach(fd, path)
+    for path in MASKED:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(path, follow_symlinks=False).st_mode):
+                empty = mount.new_filesystem(
+                    "tmpfs", {"size": "4k", "mode": "0555"}, _QUIET | mount.MOUNT_ATTR_RDONLY
+                )
+                attach(empty, path)
+            else:
+                attach(mount.open_tree(mount.AT_FDCWD, "/dev/null"), path)

@@ -1,0 +1,14 @@
+"""A volume as mechanism sees it. Light: specifications are made of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``kind`` is emptyDir or hostPath; ``path`` and ``path_type`` belong to hostPath."""
+
+    name: str
+    kind: str
+    path: str = ""
+    path_type: str = ""
