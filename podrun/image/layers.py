@@ -85,6 +85,13 @@ class LayerIntake:
             self.diff_ids.append(diff_id)
         return known and stored
 
+    def add_manifest(self, config: bytes) -> oci.Descriptor:
+        """Stage the image's configuration document and a manifest for the layers taken in."""
+        document = oci.Manifest(
+            config=self._staging.add_document(config, oci.CONFIG), layers=tuple(self.descriptors)
+        )
+        return self._staging.add_document(oci.encode(document), oci.MANIFEST)
+
     def _stored(self, descriptor: oci.Descriptor) -> bool:
         path = self._layout.blob_path(descriptor.digest)
         return path.exists() and path.stat().st_size == descriptor.size

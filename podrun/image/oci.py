@@ -132,16 +132,22 @@ def this_architecture() -> str:
     return _MACHINES.get(machine, machine)
 
 
+def suits(entry: Descriptor) -> bool:
+    """Is this manifest for this machine, as far as it says?"""
+    where = entry.platform or Platform()
+    return where.os in ("", "linux") and where.architecture in ("", this_architecture())
+
+
 def pick(index: Index) -> Descriptor:
     """The manifest for this machine out of a list for several. BadArchive when there is none."""
-    wanted = this_architecture()
     for entry in index.manifests:
-        if entry.platform is None or (
-            entry.platform.os in ("", "linux") and entry.platform.architecture in ("", wanted)
-        ):
+        if suits(entry):
             return entry
-    offered = sorted({p.architecture for m in index.manifests if (p := m.platform)})
-    raise BadArchive(f"no image for linux/{wanted}", hint=f"there is: {', '.join(offered)}")
+    offered = sorted({f"{p.os}/{p.architecture}" for m in index.manifests if (p := m.platform)})
+    raise BadArchive(
+        f"there is no image for linux/{this_architecture()} in it",
+        hint=f"there is: {', '.join(offered)}",
+    )
 
 
 def image_config(run: RunConfig | None) -> ImageConfig:

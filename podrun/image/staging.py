@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from podrun.image import oci
 from podrun.linux.syscall import libc
@@ -19,9 +19,9 @@ class Staging:
         self.trees: dict[str, Path] = {}
         self._count = 0
 
-    def new_file(self) -> tuple[BinaryIO, Path]:
+    def new_file(self, mode: Literal["xb", "w+b"] = "xb") -> tuple[BinaryIO, Path]:
         path = self._next("blob")
-        return open(path, "xb"), path
+        return open(path, mode), path
 
     def new_tree(self) -> Path:
         """A new directory; its ``fs`` (also new) is to be filled."""

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -122,7 +123,7 @@ class ImageStore:
             return [host.ROOT]
         paths = [self.layout.snapshot(chain) for chain in reversed(image.layers)]
         if not all(path.exists() for path in paths):
-            with _naming(f"unpack image {image.name or image.id}"):
+            with naming_errors(f"unpack image {image.name or image.id}"):
                 self._unpack(image)
         return cut_at_opaque_root(paths)
 
@@ -150,7 +151,7 @@ class ImageStore:
         """Make an image of one layer out of a root file system: a tar, a stream of one, or a
         directory. A name that is taken moves to the new image."""
         reference = _own_name(name)
-        with _naming(f"import {reference}"), contextlib.ExitStack() as stack:
+        with naming_errors(f"import {reference}"), contextlib.ExitStack() as stack:
             stream, total = stack.enter_context(_opened(source))
             staging = stack.enter_context(self.layout.staging())
             intake = LayerIntake(self.layout, staging, self._limits)
@@ -164,25 +165,50 @@ class ImageStore:
                 created=created,
                 history=(oci.History(created=created, created_by="podrun image import"),),
             )
-            manifest = self.publish(staging, intake, oci.encode(file), str(reference))
+            manifest = intake.add_manifest(oci.encode(file))
+            self.publish(staging, manifest, [str(reference)])
         return self._image(manifest, str(reference))
 
-    def publish(
-        self, staging: Staging, intake: LayerIntake, config: bytes, *names: str
-    ) -> oci.Descriptor:
-        """Commit staged layers with their configuration document under ``names`` (none: "")."""
-        document = oci.Manifest(
-            config=staging.add_document(config, oci.CONFIG), layers=tuple(intake.descriptors)
-        )
-        manifest = staging.add_document(oci.encode(document), oci.MANIFEST)
+    def load(
+        self, source: Path | Readable, name: str = "", progress: Progress = no_progress
+    ) -> Sequence[Image]:
+        """Take in the images of an OCI layout or docker-archive (directory, tar or stream).
 
+        ``name`` renames an archive's only image. One bad image, and none is taken in. BadArchive.
+        """
+        from podrun.image.load import load
+
+        what = f"load {source if isinstance(source, Path) else 'the archive'}"
+        chosen = str(_own_name(name)) if name else ""
+        with naming_errors(what), self.layout.staging() as staging:
+            loaded = load(self.layout, staging, self._limits, source, chosen, progress)
+            self.publish_all(staging, loaded)
+        return [self._image(entry, one) for entry, names in loaded for one in names or [""]]
+
+    def save(self, refs: Sequence[str], target: BinaryIO) -> None:
+        """Write the images as one OCI archive, which `docker load` reads as well."""
+        from podrun.image.save import save
+
+        images = [self.resolve(ref) for ref in refs]
+        if any(image.host for image in images):
+            raise UsageError(f"{host.NAME} is the host itself: it cannot be saved")
+        with naming_errors("save the archive"):
+            save(self.layout, images, target)
+
+    def publish(self, staging: Staging, manifest: oci.Descriptor, names: Sequence[str]) -> None:
+        """Commit what is staged, ``manifest`` under ``names`` (none: nameless)."""
+        self.publish_all(staging, [(manifest, names)])
+
+    def publish_all(
+        self, staging: Staging, images: Sequence[tuple[oci.Descriptor, Sequence[str]]]
+    ) -> None:
         def change(index: oci.Index) -> oci.Index:
-            for name in names or ("",):
-                index = naming.named(manifest, name)(index)
+            for manifest, names in images:
+                for name in names or [""]:
+                    index = naming.named(manifest, name)(index)
             return index
 
         self.layout.commit(staging, change)
-        return manifest
 
     def tag(self, ref: str, name: str) -> Image:
         """Give the image one more name; a name that is taken moves."""
@@ -275,7 +301,7 @@ def _opened(source: Path | Readable) -> Iterator[tuple[Readable, int]]:
 
 
 @contextlib.contextmanager
-def _naming(what: str) -> Iterator[None]:
+def naming_errors(what: str) -> Iterator[None]:
     """Errors of the kernel and of archives, with what was being done in front."""
     try:
         yield
