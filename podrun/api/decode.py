@@ -9,7 +9,7 @@ from typing import Any
 
 from podrun.api.fields import SCHEMA, Row, element, suggest
 from podrun.api.nodes import MAX_NODES, Mapping, Node, Scalar, Sequence, Unreadable
-from podrun.api.problem import Problem
+from podrun.api.problem import SHOWN, Problem
 
 _ABSENT = object()
 _INT64 = range(-(2**63), 2**63)
@@ -45,12 +45,17 @@ class Decoder:
                 continue
             row = SCHEMA[kind].get(name)
             if row is None:
-                self._problem(at, f"unknown field{suggest(name, SCHEMA[kind])}")
+                self._unknown(at, name, kind)
             elif self._wanted(row, child, at, noted=noted):
                 value = self._value(row.type, child, at, noted=noted or row.support == "note")
                 if value is not _ABSENT:
                     result[name] = value
         return result
+
+    def _unknown(self, path: str, name: str, kind: str) -> None:
+        """A guess takes about a millisecond: none when there are more problems than are shown."""
+        guess = suggest(name, SCHEMA[kind]) if len(self.problems) <= SHOWN else ""
+        self._problem(path, f"unknown field{guess}")
 
     def _wanted(self, row: Row, node: Node, path: str, *, noted: bool) -> bool:
         """Whether the field's value is to be read; says so when it is refused or has no effect."""

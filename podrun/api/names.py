@@ -6,8 +6,6 @@ RFC 1123 and of Kubernetes' validation package.
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
-
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _ALNUM = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LABEL_HINT = (
@@ -78,10 +76,12 @@ def env_name(text: str) -> str:
 
 
 def ip_address(text: str) -> str:
-    for kind in (IPv4Address, IPv6Address):
+    import socket
+
+    for family in (socket.AF_INET, socket.AF_INET6):
         try:
-            if "%" not in text and kind(text):
-                return ""
-        except AddressValueError:
+            socket.inet_pton(family, text)
+        except (OSError, ValueError):
             continue
+        return ""
     return "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"

@@ -18,9 +18,10 @@ from podrun.api.scalars import STANDARD_TAGS, TAG, Value, resolve
 MAX_BYTES = 3 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+MAX_KEY = 1024  # characters, YAML's own limit for most keys
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SURROGATES = re.compile(r"\\(?:u([dD][89abAB]..)\\u([dD][c-fC-F]..)|.)", re.DOTALL)
+_SURROGATES = r"(?s)\\(?:u([dD][89abAB]..)\\u([dD][c-fC-F]..)|.)"
 
 
 class Unreadable(Exception):
@@ -83,8 +84,8 @@ def _decoded(text: str | bytes) -> str:
         raise Unreadable(f"not UTF-8 text: {error}") from None
     if len(data) > MAX_BYTES:
         raise Unreadable(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
-    if decoded.lstrip()[:1] in ("{", "["):  # JSON writes 😀 as two escapes, which YAML refuses
-        decoded = _SURROGATES.sub(_joined, decoded)
+    if decoded.lstrip()[:1] in ("{", "[") and "\\u" in decoded:
+        decoded = re.sub(_SURROGATES, _joined, decoded)  # 😀 is two escapes in JSON, one in YAML
     return decoded
 
 
@@ -194,6 +195,8 @@ class _Composer:
 def _key(node: Node, line: int) -> str:
     if not isinstance(node, Scalar) or node.value is None:
         raise Unreadable("a key must be a string", line)
+    if len(node.text) > MAX_KEY:
+        raise Unreadable(f"a key is longer than {MAX_KEY} characters", line)
     if isinstance(node.value, bool | float):
         raise Unreadable(f'the key {node.text} is not a string: quote it ("{node.text}")', line)
     return str(node.value)
@@ -205,4 +208,5 @@ def _expect_tag(event: Any, name: str, line: int) -> None:
 
 
 def _tag(tag: str) -> str:
-    return "!!" + tag.removeprefix(TAG) if tag.startswith(TAG) else tag
+    short = "!!" + tag.removeprefix(TAG) if tag.startswith(TAG) else tag
+    return short if len(short) <= 60 else short[:57] + "..."

@@ -8,7 +8,7 @@ import msgspec
 
 from podrun.errors import InvalidManifest
 
-_SHOWN = 20
+SHOWN = 20  # problems in one message
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -30,5 +30,5 @@ class Problem(msgspec.Struct, frozen=True):
 def refusal(problems: Sequence[Problem]) -> InvalidManifest:
     """The error to raise for ``problems``, one line each; after twenty only their number."""
     lines = list(dict.fromkeys(str(problem) for problem in problems))
-    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    return InvalidManifest("\n".join(lines[:_SHOWN] + more), reason="Invalid")
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return InvalidManifest("\n".join(lines[:SHOWN] + more), reason="Invalid")

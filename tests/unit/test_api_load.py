@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from podrun.api.defaults import with_defaults
-from podrun.api.fields import SCHEMA
+from podrun.api.fields import SCHEMA, Row
 from podrun.api.load import Loaded, load_manifests
 from podrun.api.pod import Pod
 from podrun.api.scalars import Value, resolve
@@ -114,6 +114,7 @@ def test_json_is_read_too_with_lines() -> None:
         ("yes: 1", 'f.yaml:1: the key yes is not a string: quote it ("yes")'),
         ("? [a]\n: b", "f.yaml:1: a key must be a string"),
         ("~: b", "f.yaml:1: a key must be a string"),
+        ("? " + "k" * 1025 + "\n: b", "f.yaml:1: a key is longer than 1024 characters"),
         ("a: !!python/object:os.system {}", "f.yaml:1: the tag !!python/object:os.system is not supported"),
         ("a: !mine x", "f.yaml:1: the tag !mine is not supported"),
         ("a: !!int x", "f.yaml:1: cannot read 'x' as !!int"),
@@ -128,7 +129,7 @@ def test_json_is_read_too_with_lines() -> None:
         ("#" * (3 * 1024 * 1024 + 1), "f.yaml: larger than 3 MiB"),
         (b"\xff\xfe", "f.yaml: not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
     ],
-    ids=range(33),
+    ids=range(34),
 )  # fmt: skip
 def test_what_is_no_manifest(text: str | bytes, problem: str) -> None:
     if isinstance(text, str) and text.startswith(("a:", "b:", "yes", "?", "~:", "<<")):
@@ -383,6 +384,20 @@ def test_a_bomb_of_aliases_costs_nothing() -> None:
     containers = ", ".join([f"{{args: {args}}}"] + ["{args: *a}"] * 200)
     problems = _problems(f"{text}  containers: [{containers}]\n")
     assert problems == ["f.yaml:6: aliases expand to more than 100000 values"]
+
+
+def test_guesses_are_made_for_the_problems_that_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    guessed: list[str] = []
+    monkeypatch.setattr("podrun.api.decode.suggest", lambda name, known: guessed.append(name) or "")
+    _problems(_HEAD + "spec:\n" + "".join(f"  field{n}: 1\n" for n in range(1000)))
+    assert len(guessed) == 21
+
+
+def test_a_table_that_is_ahead_of_the_structs_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row("subdomain", "string", "", None, "A field of tomorrow.")
+    monkeypatch.setitem(SCHEMA["PodSpec"], "subdomain", row)
+    (problem,) = _problems(_HEAD + "spec: {subdomain: x}\n")
+    assert problem == "f.yaml:1: spec: Object contains unknown field `subdomain`"
 
 
 def test_a_bomb_of_merges_costs_nothing() -> None:
