@@ -388,7 +388,12 @@ def test_a_bomb_of_aliases_costs_nothing() -> None:
 
 def test_guesses_are_made_for_the_problems_that_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     guessed: list[str] = []
-    monkeypatch.setattr("podrun.api.decode.suggest", lambda name, known: guessed.append(name) or "")
+
+    def suggest(name: str, known: object) -> str:
+        guessed.append(name)
+        return ""
+
+    monkeypatch.setattr("podrun.api.decode.suggest", suggest)
     _problems(_HEAD + "spec:\n" + "".join(f"  field{n}: 1\n" for n in range(1000)))
     assert len(guessed) == 21
 
