@@ -38,7 +38,6 @@ _IN_PLACE = frozenset(
         "spec.automountServiceAccountToken",
         "spec.serviceAccountName",
         "spec.serviceAccount",
-        "spec.nodeName",
         "spec.nodeSelector",
         "spec.affinity",
         "spec.tolerations",
@@ -59,7 +58,7 @@ _OF_THE_POD = ("ports", "resources", "restartPolicy")
 def compare(old: Pod, new: Pod) -> Change:
     """``old`` and ``new`` both with defaults, and of the same namespace and name.
 
-    What podrun fills in (uid, timestamps, status) is not compared. CONTAINERS may name init
+    What podrun fills in (uid, timestamps, nodeName, status) is not compared. CONTAINERS may name init
     containers too: whether one that has done its work runs again is for the caller to decide.
     """
     paths = (*_metadata(old, new), *_spec(old, new))
@@ -90,7 +89,7 @@ def _metadata(old: Pod, new: Pod) -> Iterator[str]:
 def _spec(old: Pod, new: Pod) -> Iterator[str]:
     before, after = _plain(old.spec), _plain(new.spec)
     for name in dict.fromkeys((*before, *after)):
-        if before.get(name) == after.get(name):
+        if name == "nodeName" or before.get(name) == after.get(name):
             continue
         if name in ("containers", "initContainers"):
             yield from _containers(f"spec.{name}", before.get(name, []), after.get(name, []))

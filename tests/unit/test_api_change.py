@@ -50,6 +50,7 @@ def _pod(change: str = "", value: Any = None) -> Pod:
             "spec/terminationGracePeriodSeconds", 5, Effect.IN_PLACE, (),
             ("spec.terminationGracePeriodSeconds",),
         ),
+        ("spec/nodeName", "n", Effect.UNCHANGED, (), ()),
         ("spec/nodeSelector", {"a": "b"}, Effect.IN_PLACE, (), ("spec.nodeSelector",)),
         ("spec/restartPolicy", "Never", Effect.RECREATE, (), ("spec.restartPolicy",)),
         ("spec/hostNetwork", True, Effect.RECREATE, (), ("spec.hostNetwork",)),

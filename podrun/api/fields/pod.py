@@ -62,7 +62,7 @@ overhead map[string]Quantity no: What the runtime itself needs, added to the pod
 readinessGates []PodReadinessGate no: Further conditions that must be true for Ready.
 resources ResourceRequirements no: Requests and limits for the pod as a whole.
 resourceClaims []PodResourceClaim no: Devices allotted by a resource driver.
-nodeName string note: The node to run on. podrun has one node and reports its own name.
+nodeName string note: The node to run on. There is one node, whatever its name.
 nodeSelector map[string]string note: Labels the node must have. Kept, without effect on one node.
 affinity Affinity note: Which nodes and which neighbours the pod wants. Kept, without effect.
 tolerations []Toleration note: Taints of nodes that do not keep the pod away. Kept, without effect.
