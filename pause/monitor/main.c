@@ -34,8 +34,9 @@ enum { SIGNALS, STATUS, STDOUT, STDERR, CONTROL, POLLS = CONTROL + CONTROL_POLLS
 #define QUIET_MS 1000 /* after so long without output the buffers go back to the kernel */
 
 static struct monitor {
-    int signals; /* signalfd of SIGCHLD */
-    bool busy;   /* buffers may hold memory */
+    int signals;   /* signalfd of SIGCHLD */
+    bool children; /* one of ours may have ended */
+    bool busy;     /* buffers may hold memory */
     struct launch launch;
     struct run run;
     struct log log;
@@ -165,9 +166,8 @@ static bool serve(int most)
     int ready = poll(polls, POLLS, most);
     if (ready <= 0)
         return false;
-    if (polls[SIGNALS].revents && read(monitor.signals, &signal, sizeof(signal)) < 0) {
-        /* the wait functions know better what happened */
-    }
+    if (polls[SIGNALS].revents && read(monitor.signals, &signal, sizeof(signal)) > 0)
+        monitor.children = true;
     if (polls[STATUS].revents)
         launch_read(&monitor.launch, &monitor.run);
     if (polls[STDOUT].revents)
@@ -179,13 +179,23 @@ static bool serve(int most)
     return true;
 }
 
+/* Has the main process ended? Asks only when there is news; its end may be older than we are. */
+static bool ended(pid_t pid, struct ending *ending)
+{
+    if (!monitor.children)
+        return false;
+    monitor.children = false;
+    child_reap_others(pid);
+    return child_ended(pid, ending);
+}
+
 /* Until the main process has ended. */
 static struct ending watch(pid_t pid)
 {
     struct ending ending;
 
-    while (!child_ended(pid, &ending)) {
-        child_reap_others(pid);
+    monitor.children = true;
+    while (!ended(pid, &ending)) {
         if (!serve(monitor.busy || monitor.launch.unrecorded ? QUIET_MS : -1))
             release_memory();
         launch_retry(&monitor.launch, &monitor.run);
