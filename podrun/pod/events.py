@@ -19,6 +19,11 @@ from podrun.pod.runs import SPEC_CHANGED
 
 NORMAL, WARNING = "Normal", "Warning"
 LIMIT = 100
+# The reason of a sandbox's trouble → the event's reason and the beginning of its message.
+SANDBOX_EVENTS = {
+    "CreatePodSandboxError": ("FailedCreatePodSandBox", "Failed to create pod sandbox"),
+    "KillPodSandboxError": ("FailedKillPod", "error killing pod"),
+}
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,20 +93,13 @@ def _of_pod(pod: Pod, before: Facts | None, after: Facts, now: float) -> Iterato
         before = Facts(accepted_at=after.accepted_at)
     trouble = after.sandbox_trouble
     if trouble is not None and trouble != before.sandbox_trouble:
-        # The reason of the trouble says which step it was: CreatePodSandboxError, …
-        reason = trouble.reason.removesuffix("Error")
-        yield _event(WARNING, *_sandbox_words(reason, trouble), trouble.at)
+        reason, words = SANDBOX_EVENTS.get(trouble.reason, ("Failed", "Error"))
+        yield _event(WARNING, reason, f"{words}: {trouble.message}", trouble.at)
     yield from _sandbox_lost(before, after, now)
     verdict = after.verdict
     if verdict is not None and verdict != before.verdict:
         type = NORMAL if verdict.reason == "DeadlineExceeded" else WARNING
         yield _event(type, verdict.reason, verdict.message, verdict.at)
-
-
-def _sandbox_words(reason: str, trouble: Trouble) -> tuple[str, str]:
-    if reason == "CreatePodSandbox":
-        return "FailedCreatePodSandBox", f"Failed to create pod sandbox: {trouble.message}"
-    return f"Failed{reason}", f"Error: {trouble.message}"
 
 
 def _sandbox_lost(before: Facts, after: Facts, now: float) -> Iterator[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from podrun.api.pod import Pod
+from podrun.pod.backoff import PULL_REASONS
 from podrun.pod.facts import ContainerFacts, Facts
 from podrun.pod.outcome import can_restart, outcome
 from podrun.pod.runs import any_live, is_container_ready, is_sidecar, run_here
@@ -67,8 +68,10 @@ def _was_tried(known: ContainerFacts) -> bool:
 
 def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
     known = facts.of(name)
-    if known.trouble is not None:
-        return f"{name}: {known.trouble.reason}: {known.trouble.message}"
+    trouble = known.trouble
+    if trouble is not None:
+        passing = trouble.reason in PULL_REASONS and trouble.count < PATIENCE
+        return "" if passing else f"{name}: {trouble.reason}: {trouble.message}"
     run = known.current
     if run is None or run.exit is None or known.backoff_seconds == 0:
         return ""

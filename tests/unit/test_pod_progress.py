@@ -1,0 +1,101 @@
+"""When ``apply`` may return, and when the agent may idle."""
+
+from __future__ import annotations
+
+from podrun.pod.actions import StopSandbox
+from podrun.pod.backoff import next_trouble
+from podrun.pod.progress import is_finished, is_ready, obstacle, started_once, unready
+from tests.unit.podsim import Node, container, pod
+
+
+def settled(node: Node) -> Node:
+    node.settle()
+    return node
+
+
+def test_a_pod_is_started_once_every_container_was() -> None:
+    node = Node(pod("app", init=["one"]))
+    assert not started_once(node.pod, node.facts)
+    node.settle()
+    assert not started_once(node.pod, node.facts)
+    node.exits("one")
+    node.settle()
+    assert started_once(node.pod, node.facts) and is_ready(node.pod, node.facts)
+
+
+def test_a_pod_that_ended_early_is_as_far_as_it_gets() -> None:
+    node = settled(Node(pod("app", init=["one"], policy="Never")))
+    node.exits("one", 1)
+    assert started_once(node.pod, node.facts) and not is_ready(node.pod, node.facts)
+
+
+def test_the_first_failure_of_an_init_container_is_no_obstacle_the_second_is() -> None:
+    node = settled(Node(pod("app", init=["one"])))
+    node.exits("one", 3)
+    assert obstacle(node.pod, node.facts) == ""
+    node.settle()
+    node.exits("one", 3)
+    assert obstacle(node.pod, node.facts) == "one: failed again with exit code 3"
+    assert started_once(node.pod, node.facts)
+
+
+def test_a_container_that_cannot_be_created_is_an_obstacle_once_the_others_run() -> None:
+    node = Node(pod("a", "b"))
+    node.failing["a"] = "ErrImageNeverPull"
+    for _ in range(2):
+        node.carry_out(node.plan().actions[0])
+    assert obstacle(node.pod, node.facts) == ""
+    node.settle()
+    assert obstacle(node.pod, node.facts) == "a: ErrImageNeverPull: no"
+
+
+def test_pulls_and_sandboxes_may_fail_twice() -> None:
+    node = Node(pod())
+    node.failing["app"] = "ErrImagePull"
+    node.settle()
+    node.wait(10)
+    assert obstacle(node.pod, node.facts) == ""
+    node.wait(20)
+    assert obstacle(node.pod, node.facts) == "app: ErrImagePull: no"
+    node = Node(pod())
+    node.sandbox_fails = True
+    node.settle()
+    assert not started_once(node.pod, node.facts)
+    node.wait(1)
+    node.wait(2)
+    assert obstacle(node.pod, node.facts) == "CreatePodSandboxError: no address left"
+
+
+def test_waiting_for_the_pod_that_is_replaced_is_no_obstacle() -> None:
+    node = Node(pod())
+    node.facts.replaces = "old"
+    assert not started_once(node.pod, node.facts)
+
+
+def test_ready_leaves_out_regular_init_containers() -> None:
+    node = settled(Node(pod("app", init=[container("proxy", sidecar=True), "one"])))
+    assert unready(node.pod, node.facts) == ["app"]
+    node.exits("one")
+    node.settle()
+    assert unready(node.pod, node.facts) == []
+    node.exits("proxy", 1)
+    assert unready(node.pod, node.facts) == ["proxy"]
+
+
+def test_a_pod_is_finished_when_its_sandbox_is_gone_too() -> None:
+    node = settled(Node(pod(policy="Never")))
+    node.exits("app")
+    assert not is_finished(node.pod, node.facts)
+    assert node.settle() == [StopSandbox()]
+    assert is_finished(node.pod, node.facts)
+
+
+def test_a_teardown_that_fails_is_tried_again_after_a_pause() -> None:
+    node = settled(Node(pod()))
+    node.exits("app")
+    node.is_deleted()
+    node.now += 1
+    node.facts.sandbox_trouble = next_trouble(None, "KillPodSandboxError", "busy", node.now)
+    assert node.plan().actions == () and node.plan().wake_at == node.now + 1
+    node.now += 1
+    assert node.plan().actions == (StopSandbox(),)
