@@ -58,8 +58,8 @@ _OF_THE_POD = ("ports", "resources", "restartPolicy")
 def compare(old: Pod, new: Pod) -> Change:
     """``old`` and ``new`` both with defaults, and of the same namespace and name.
 
-    What podrun fills in (uid, timestamps, nodeName, status) is not compared. CONTAINERS may name init
-    containers too: whether one that has done its work runs again is for the caller to decide.
+    What podrun fills in (uid, timestamps, nodeName, status) is not compared. CONTAINERS may name
+    init containers too: whether one that has done its work runs again is for the caller to decide.
     """
     paths = (*_metadata(old, new), *_spec(old, new))
     effect = max(map(_effect, paths), default=Effect.UNCHANGED)
