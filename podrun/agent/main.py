@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from podrun.node import config as node_config
@@ -81,7 +82,6 @@ def serve(config: Config, listener: socket.socket) -> int:
     from podrun.agent.node import discover
     from podrun.agent.server import Agent
 
-    _leave_cgroup(config)
     node = discover(config)
     agent = Agent(node)
 
@@ -94,27 +94,43 @@ def serve(config: Config, listener: socket.socket) -> int:
         gc.freeze()  # what is loaded now stays: forked workers share its pages
         await agent.serve(listener)
 
-    asyncio.run(live())
+    with _own_cgroup(config):
+        asyncio.run(live())
     return 0
 
 
 def _preload() -> None:
     """What workers need, imported once here instead of in each of them."""
-    with contextlib.suppress(ImportError):
-        import podrun.network.attach  # noqa: F401
+    from podrun.network.attach import preload
+
+    preload()
 
 
-def _leave_cgroup(config: Config) -> None:
-    """Out of the cgroup of whoever started us: it may be killed with the session it belongs to."""
-    if Path("/run/systemd/system").exists():
-        return  # the unit, or systemd-run, has its own
-    from podrun.cgroup.group import Group
+@contextlib.contextmanager
+def _own_cgroup(config: Config) -> Iterator[None]:
+    """Out of the cgroup of whoever started us: it may be killed with the session it belongs to.
+
+    Monitors inherit ours. On leaving we go back, so that an unused tree of cgroups disappears.
+    """
+    from podrun.cgroup.group import Group, membership
     from podrun.errors import PodrunError
 
+    if Path("/run/systemd/system").exists():
+        yield  # the unit, or systemd-run, has its own
+        return
+    before = membership()
+    group = Group(f"{config.cgroup_root}/agent")
     with contextlib.suppress(PodrunError):
-        group = Group(f"{config.cgroup_root}/agent")
         group.create()
         group.add(os.getpid())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for directory in before:
+                (directory / "cgroup.procs").write_text(str(os.getpid()))
+        group.remove_if_empty()
+        Group(config.cgroup_root).remove_if_empty()
 
 
 if __name__ == "__main__":

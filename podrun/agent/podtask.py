@@ -53,7 +53,7 @@ class PodTask:
         self._events = stored.events()
         self._wake = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
-        self._watched: set[str] = set()
+        self._pause_watch: asyncio.Task[None] | None = None
 
     @property
     def facts(self) -> Facts:
@@ -135,6 +135,7 @@ class PodTask:
 
     async def _stop_sandbox(self) -> None:
         assert self.facts.sandbox is not None
+        self._stop_watching_pause()
         try:
             await worker.run(operations.stop_sandbox, self.node, self.stored)
         except PodrunError as error:
@@ -225,6 +226,7 @@ class PodTask:
             control.kill(record)
 
     async def _release(self) -> None:
+        self._stop_watching_pause()
         await self._finish_background()
         try:
             await worker.run(operations.release, self.node, self.stored)
@@ -286,7 +288,12 @@ class PodTask:
         if pidfd is None:
             self._pause_ended(self.facts.sandbox)
         else:
-            self._spawn(self._wait_for_pause(pidfd, self.facts.sandbox))
+            self._pause_watch = self._spawn(self._wait_for_pause(pidfd, self.facts.sandbox))
+
+    def _stop_watching_pause(self) -> None:
+        """Its end is ours to bring about from here on."""
+        if self._pause_watch is not None:
+            self._pause_watch.cancel()
 
     async def _wait_for_pause(self, pidfd: int, watched: Sandbox | None) -> None:
         try:
@@ -339,10 +346,11 @@ class PodTask:
     def _container(self, name: str) -> Container:
         return next(c for c in self.stored.pod.spec.all_containers if c.name == name)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def _finish_background(self) -> None:
         """Wait for clean-ups under way; watchers of what is gone end by themselves."""

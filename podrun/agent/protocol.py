@@ -47,7 +47,7 @@ Request = Apply | Delete | Ping | Stop
 def decode(line: bytes) -> Request:
     """Raises UsageError: the other side speaks another version, or not our language."""
     try:
-        request: Request = msgspec.json.decode(line, type=Request)  # type: ignore[arg-type]
+        request: Request = msgspec.json.decode(line, type=Request)
     except msgspec.MsgspecError as error:
         raise UsageError(f"the agent does not understand the request: {error}") from None
     if request.version != VERSION:

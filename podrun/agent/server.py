@@ -29,7 +29,8 @@ class Agent:
         self._running: set[asyncio.Task[None]] = set()
         self._clients = 0
         self._idle_since = time.monotonic()
-        self._leaving = asyncio.Event()
+        self._leaving = False
+        self._recheck = asyncio.Event()  # something happened after which we may be idle
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -55,17 +56,17 @@ class Agent:
             self._client, sock=listener, limit=protocol.MAX_LINE
         )
         try:
-            while not self._leaving.is_set():
+            while not self._leaving and (left := self._time_to_idle()) != 0:
+                self._recheck.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._leaving.wait(), self._time_to_idle())
-                if self._time_to_idle() == 0:
-                    break
+                    await asyncio.wait_for(self._recheck.wait(), left)
         finally:
             server.close()
 
     def leave(self) -> None:
         """Pods go on without us; the next agent adopts them."""
-        self._leaving.set()
+        self._leaving = True
+        self._recheck.set()
 
     def _time_to_idle(self) -> float | None:
         """Seconds until the agent may leave; None while a pod or a client needs it."""
@@ -82,6 +83,7 @@ class Agent:
     def add(self, stored: StoredPod) -> PodTask:
         """Start the task of a pod that is on disk."""
         task = PodTask(self.node, self.store, stored)
+        task.listeners.add(lambda stored, events: self._recheck.set())
         self.tasks[stored.paths.uid] = task
         running = asyncio.get_running_loop().create_task(self._drive(task))
         self._running.add(running)
@@ -97,6 +99,7 @@ class Agent:
                 other.facts.replaces = ""
                 other.changed()
                 other.wake()
+        self._recheck.set()
 
     # ── clients ─────────────────────────────────────────────────────────────────────────────────
 
@@ -108,6 +111,7 @@ class Agent:
             pass  # it went away, or sent a line without end: its own affair
         finally:
             self._clients -= 1
+            self._recheck.set()
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

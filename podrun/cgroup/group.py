@@ -148,8 +148,14 @@ class Group:
             time.sleep(pause)
             pause = min(pause * 2, 0.02)
 
+    def remove_if_empty(self) -> None:
+        """It and what is below, as far as nothing lives there. Kills nobody."""
+        with contextlib.suppress(MechanismFailed):
+            self._remove_once()
+
     def _remove_once(self) -> Path | None:
-        """The first directory that could not be removed, or None."""
+        """A directory that could not be removed, or None when all are gone."""
+        busy = None
         for root in self.directories():
             for directory in reversed(list(_walk(root))):
                 try:
@@ -161,8 +167,21 @@ class Group:
                         raise MechanismFailed.from_oserror(
                             f"remove the cgroup {directory}", error
                         ) from None
-                    return directory
-        return None
+                    busy = directory
+        return busy
+
+
+def membership() -> list[Path]:
+    """The directories of the cgroups this process is in, one of each mounted hierarchy."""
+    hierarchy = detect()
+    found = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        first = controllers.split(",")[0]
+        root = hierarchy.v1.get(first) if controllers else hierarchy.v2
+        if root is not None:
+            found.append(root / path.lstrip("/"))
+    return found
 
 
 def _walk(root: Path) -> Iterator[Path]:

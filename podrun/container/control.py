@@ -14,8 +14,8 @@ import msgspec
 from podrun.cgroup.group import Group
 from podrun.container.spec import ContainerRecord, record_path, socket_path
 from podrun.errors import MechanismFailed
+from podrun.image import rootfs
 from podrun.linux import process
-from podrun.linux.trees import remove_tree
 from podrun.node.paths import PodPaths
 from podrun.node.records import read_record
 
@@ -88,8 +88,6 @@ def remove(runtime: Path, pod: PodPaths, name: str, attempt: int, container_id: 
     record = load(runtime, container_id)
     if record is not None:
         Group(record.cgroup).remove()
-    directory = pod.attempt(name, attempt)
-    for part in ("upper", "work"):
-        remove_tree(directory / part)
+    rootfs.discard(pod.attempt(name, attempt) / "upper")
     socket_path(runtime, container_id).unlink(missing_ok=True)
     record_path(runtime, container_id).unlink(missing_ok=True)

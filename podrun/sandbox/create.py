@@ -107,7 +107,7 @@ def _claim_ports(config: Config, paths: Paths, spec: SandboxSpec) -> list[int]:
     """Bound sockets for pause to hold. On the host's network the application binds by itself."""
     if spec.host_network or not spec.ports:
         return []
-    from podrun.network.ports import claim_ports
+    from podrun.network.attach import claim_ports
 
     return claim_ports(config, paths, spec.uid, spec.owner, spec.ports)
 

@@ -1,0 +1,158 @@
+"""Run a command in a running container, as the command line itself (root), without the agent.
+
+podrun exec                          child                           grandchild
+  │ pidfd of PID 1, start time checked │                                │
+  │ fork ────────────────────────────► │ container's cgroup             │
+  │                                    │ setns(pidfd, all namespaces)   │
+  │                                    │ fork (into the PID namespace) ►│ terminal, user, rights
+  │ copies the terminal's bytes        │ waits, passes the code on      │ execve
+  │ waits for the code                 │                                │
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+from podrun.cgroup.group import Group
+from podrun.container import child, control, terminal, tree, user
+from podrun.container.spec import ContainerRecord, Process
+from podrun.errors import MechanismFailed, NotFound, Unavailable
+from podrun.linux import namespace, process
+from podrun.node.config import Config
+from podrun.node.paths import Paths
+
+#: what a shell reports for a command that cannot be executed, and one that is not found
+_CANNOT_EXECUTE, _NOT_FOUND = 126, 127
+
+_NAMESPACES = (
+    namespace.CLONE_NEWNS
+    | namespace.CLONE_NEWPID
+    | namespace.CLONE_NEWNET
+    | namespace.CLONE_NEWIPC
+    | namespace.CLONE_NEWUTS
+    | namespace.CLONE_NEWCGROUP
+)
+
+
+def run_in_container(
+    config: Config, container_id: str, args: tuple[str, ...], *, tty: bool, interactive: bool
+) -> int:
+    """The command's exit code, 128+n for signal n. Raises PodrunError when it cannot be begun.
+
+    Standard streams are the caller's; stdin is /dev/null unless ``interactive``. With ``tty`` the
+    command gets a terminal of the container's own, and the caller's goes raw meanwhile.
+    """
+    if os.geteuid() != 0:
+        raise Unavailable("exec joins the container's namespaces", hint="run it with sudo")
+    record = control.load(Paths(config).runtime, container_id)
+    if record is None or not record.main_alive():
+        raise NotFound("the container is not running", hint="see `podrun ps -c`")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _enter(record, _command(record.process, args, tty=tty), theirs, tty, interactive)
+    theirs.close()
+    master = terminal.receive(ours) if tty else -1
+    if master >= 0:
+        terminal.relay(master, ours.fileno())
+    return _code(pid, ours)
+
+
+def _command(original: Process, args: tuple[str, ...], *, tty: bool) -> Process:
+    """The container's own process with other arguments: user, rights, directory stay."""
+    environment = original.env
+    if tty and not any(entry.startswith("TERM=") for entry in environment):
+        environment = (*environment, f"TERM={os.environ.get('TERM', 'xterm')}")
+    fields = {name: getattr(original, name) for name in original.__struct_fields__}
+    return Process(**{**fields, "args": args, "env": environment})
+
+
+def _code(pid: int, channel: socket.socket) -> int:
+    """The child's answer: empty when the command ran, else why it did not."""
+    failure = b""
+    while data := channel.recv(4096):
+        failure += data
+    channel.close()
+    _, status = os.waitpid(pid, 0)
+    if failure:
+        raise MechanismFailed(failure.decode(errors="replace"))
+    return os.waitstatus_to_exitcode(status)
+
+
+def _enter(
+    record: ContainerRecord, wanted: Process, channel: socket.socket, tty: bool, interactive: bool
+) -> NoReturn:
+    try:
+        _join(record)
+        pid = os.fork()
+        if pid == 0:
+            _become(wanted, channel, tty, interactive)
+        channel.close()
+        _forward_signals(pid)
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        os._exit(code if code >= 0 else 128 - code)
+    except BaseException as error:  # a forked child never returns
+        with contextlib.suppress(OSError):
+            channel.send(f"enter container {record.name}: {error}".encode())
+    os._exit(1)
+
+
+def _join(record: ContainerRecord) -> None:
+    """The cgroup first: its files are out of sight once the namespaces are the container's."""
+    Group(record.cgroup).add(os.getpid())
+    pidfd = process.pidfd_of(record.pid, record.start_time)
+    if pidfd is None:
+        raise ProcessLookupError(3, "the container has ended")
+    namespace.setns(pidfd, _NAMESPACES, record.name)
+    os.close(pidfd)
+
+
+def _forward_signals(pid: int) -> None:
+    """What the user sends to us (kill, a closed terminal) is meant for the command."""
+
+    def forward(number: int, _: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, forward)
+
+
+def _become(wanted: Process, channel: socket.socket, tty: bool, interactive: bool) -> NoReturn:
+    code = _CANNOT_EXECUTE
+    try:
+        process.default_signals()
+        channel.set_inheritable(False)
+        if tty:
+            terminal.take(channel)
+        elif not interactive:
+            null = os.open("/dev/null", os.O_RDONLY)
+            os.dup2(null, 0)
+        os.umask(0o022)
+        fd = tree.open_target(wanted.cwd, directory=True)
+        os.fchdir(fd)
+        os.close(fd)
+        who = user.resolve(wanted)
+        child.confine(wanted, who)
+        process.cloexec_from(3)
+        sys.stdout.flush()
+        child.execute(wanted.args, child.environment_of(wanted, who))
+    except FileNotFoundError as error:
+        code = _NOT_FOUND
+        _complain(channel, wanted, error)
+    except BaseException as error:  # a forked child never returns
+        _complain(channel, wanted, error)
+    os._exit(code)
+
+
+def _complain(channel: socket.socket, wanted: Process, error: BaseException) -> None:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    with contextlib.suppress(OSError):
+        channel.send(f'exec "{wanted.args[0]}": {text}'.encode())

@@ -1,0 +1,104 @@
+"""A terminal of the container's own for ``exec -t``, and the caller's terminal tied to it.
+
+The pair is made from the container's /dev/ptmx after joining it, so that /dev/pts/N exists inside;
+the master travels out over the channel (SCM_RIGHTS).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import termios
+import tty
+from collections.abc import Iterator
+
+_SIZE = struct.Struct("HHHH")
+_TIOCSPTLCK = 0x40045431  # not in the termios module before 3.13
+_TIOCGPTPEER = 0x5441
+_BUFFER = 65536
+
+
+def take(channel: socket.socket) -> None:
+    """Make a pair, send its master, become the leader of a session on its other end."""
+    master = os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+    socket.send_fds(channel, [b"t"], [master])
+    channel.recv(1)  # the size is set before the command can ask for it
+    os.close(master)
+    os.setsid()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for number in (0, 1, 2):
+        os.dup2(slave, number)
+    os.close(slave)
+
+
+def receive(channel: socket.socket) -> int:
+    """The master, with the size of the caller's terminal; -1 when the other side failed."""
+    _, fds, _, _ = socket.recv_fds(channel, 1, 1)
+    if not fds:
+        return -1
+    _copy_size(fds[0])
+    channel.send(b"x")
+    return fds[0]
+
+
+def relay(master: int, until: int) -> None:
+    """Copy both ways until the other end hangs up. The caller's terminal is raw meanwhile."""
+    with _raw(0), _resizing(master):
+        sources = [master, 0]
+        while True:
+            ready, _, _ = select.select(sources, [], [])
+            if master in ready:
+                try:
+                    data = os.read(master, _BUFFER)
+                except OSError:  # EIO: nobody holds the other end any more
+                    return
+                if not data:
+                    return
+                _write_all(1, data)
+            if 0 in ready:
+                data = os.read(0, _BUFFER)
+                if data:
+                    _write_all(master, data)
+                else:
+                    sources.remove(0)
+                    os.write(master, b"\x04")  # end of file, as a terminal says it
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _copy_size(master: int) -> None:
+    with contextlib.suppress(OSError):
+        size = fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(_SIZE.size))
+        fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+
+
+@contextlib.contextmanager
+def _raw(fd: int) -> Iterator[None]:
+    if not os.isatty(fd):
+        yield
+        return
+    before = termios.tcgetattr(fd)
+    tty.setraw(fd)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSAFLUSH, before)
+
+
+@contextlib.contextmanager
+def _resizing(master: int) -> Iterator[None]:
+    before = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(master))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, before)
