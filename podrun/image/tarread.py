@@ -143,16 +143,19 @@ class TarReader:
         self._headers += 1
         if self._headers > self._limits.entries:
             raise BadArchive(f"more than {self._limits.entries} entries (limit: entries)")
-        claimed = self._number(header[148:156])
+        first = self._offset == BLOCK
+        try:
+            claimed = self._number(header[148:156])
+        except BadArchive:
+            claimed = -1
         found = sum(header) - sum(header[148:156]) + 8 * 32
         if claimed == found:
             return
         signed = struct.unpack("512b", header)  # some old writers summed signed bytes
         if claimed != sum(signed) - sum(signed[148:156]) + 8 * 32:
-            where = self._offset - BLOCK
             raise BadArchive(
-                "this is not a tar archive" if where == 0
-                else f"the archive is damaged: the header at byte {where} has a wrong checksum"
+                "this is not a tar archive" if first
+                else f"the archive is damaged: a wrong checksum before byte {self._offset}"
             )  # fmt: skip
 
     def _extension(self, kind: bytes, header: bytes, extended: dict[bytes, bytes]) -> None:

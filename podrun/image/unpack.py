@@ -58,7 +58,8 @@ def unpack(
     finally:
         os.umask(mask)
     if need_end and not reader.ended:
-        raise BadArchive("the archive is truncated: it has no end mark")
+        what = "truncated: it has no end mark" if count else "empty"
+        raise BadArchive(f"the archive is {what}")
     reader.drain()
     return count
 
