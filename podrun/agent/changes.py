@@ -91,7 +91,7 @@ class Changes:
             msgspec.structs.replace(pod, metadata=metadata), facts, owner_gid
         )
         task = self._agent.add(stored)
-        task.announce()
+        task.accepted()
         return task
 
     def _update(self, task: PodTask, pod: Pod) -> None:

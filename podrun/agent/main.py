@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import gc
+import logging
 import os
 import signal
 import socket
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> int:
     if ready >= 0:
         os.close(ready)
     os.umask(0o022)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         return serve(config, listener)
     finally:

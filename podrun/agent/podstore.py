@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from podrun.agent import observe
 from podrun.api.pod import Pod
 from podrun.errors import NotFound
+from podrun.linux.trees import remove_tree
 from podrun.node.paths import Paths, PodPaths
 from podrun.node.records import read_record, write_record
 from podrun.pod.events import Event
@@ -80,16 +82,21 @@ class PodStore:
     # ── the agent's half ────────────────────────────────────────────────────────────────────────
 
     def create(self, pod: Pod, facts: Facts, owner_gid: int) -> StoredPod:
-        """Accept a pod: facts first, so that a pod.json always has them. Durable on return."""
+        """Accept a pod: facts first, so that a pod.json always has them. Durable on return.
+
+        OSError (a full disk): nothing of it stays.
+        """
         paths = self._paths.pod(pod.metadata.uid, pod.metadata.namespace, pod.metadata.name)
-        paths.root.mkdir(parents=True, exist_ok=True)
-        paths.logs.mkdir(parents=True, exist_ok=True)
-        for path in (paths.root, paths.logs):
-            os.chown(path, 0, max(owner_gid, 0))
-            os.chmod(path, 0o750)
         stored = StoredPod(pod, facts, paths)
-        self.save_facts(stored)
-        self.save_pod(stored)
+        with ExitStack() as undo:
+            for path in (paths.root, paths.logs):
+                undo.callback(remove_tree, path)
+                path.mkdir(parents=True, exist_ok=True)
+                os.chown(path, 0, max(owner_gid, 0))
+                os.chmod(path, 0o750)
+            self.save_facts(stored)
+            self.save_pod(stored)
+            undo.pop_all()
         return stored
 
     def save_pod(self, stored: StoredPod) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
 import os
 import socket
 import struct
@@ -15,8 +17,10 @@ from podrun.agent.changes import Changes
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
-from podrun.errors import PodrunError, Unavailable
+from podrun.errors import MechanismFailed, PodrunError, Unavailable
 from podrun.pod.progress import is_finished
+
+log = logging.getLogger(__name__)
 
 
 class Agent:
@@ -130,6 +134,15 @@ class Agent:
             return
         except PodrunError as error:
             say({"error": error.to_wire()})
+        except OSError as error:
+            failed = MechanismFailed.from_oserror("carry out the request", error, hint=_hint(error))
+            say({"error": failed.to_wire()})
+        except Exception as error:  # a defect of ours: the others' pods must not suffer
+            log.exception("a request failed")
+            failed = MechanismFailed(
+                f"internal error: {error!r}", hint=f"see {self.node.paths.agent_log}"
+            )
+            say({"error": failed.to_wire()})
         await writer.drain()
 
     async def _do(self, request: protocol.Request, say: Any) -> dict[str, Any]:
@@ -152,3 +165,8 @@ def _require_root(writer: asyncio.StreamWriter) -> None:
     _, uid, _ = struct.unpack("3i", data)
     if uid != 0:
         raise Unavailable("only root may talk to the agent", hint="run it with sudo")
+
+
+def _hint(error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "the disk is full: `podrun system df` shows what podrun keeps" if full else ""

@@ -34,15 +34,18 @@ def records(runtime: Path) -> Iterator[ContainerRecord]:
                     yield record
 
 
-def signal_number(name: str) -> int:
-    """ "SIGTERM", "TERM", "15" or "RTMIN+3"; "" is SIGTERM. MechanismFailed for anything else."""
-    text = name.upper().removeprefix("SIG") or "TERM"
+def stop_signal(name: str) -> int:
+    """ "SIGTERM", "TERM", "15", "RTMIN+3"; SIGTERM for "" and for what is no signal here.
+
+    The name comes from the image: one that means nothing must not keep a container from stopping.
+    """
+    text = name.upper().removeprefix("SIG")
     base, _, offset = text.partition("+")
     try:
         number = int(text) if text.isdecimal() else signal.Signals[f"SIG{base}"] + int(offset or 0)
-        return signal.Signals(number).value if number not in signal.valid_signals() else number
     except (KeyError, ValueError):
-        raise MechanismFailed(f"{name!r} is not a signal of this system") from None
+        return signal.SIGTERM
+    return number if number in signal.valid_signals() else signal.SIGTERM
 
 
 def send(record: ContainerRecord, number: int) -> bool:
