@@ -1,0 +1,7 @@
+"""``python -m podrun`` is ``podrun``."""
+
+from __future__ import annotations
+
+from podrun.cli.main import entry
+
+raise SystemExit(entry())

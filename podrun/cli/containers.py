@@ -1,0 +1,36 @@
+"""Which container of a pod is meant."""
+
+from __future__ import annotations
+
+import click
+
+from podrun.api.pod import Pod
+from podrun.errors import NotFound
+
+# What kubectl looks at before it takes the first container.
+_DEFAULT = "kubectl.kubernetes.io/default-container"
+
+
+def chosen(pod: Pod, name: str) -> str:
+    """``name``, else the pod's default container, and a note that says so. Raises NotFound."""
+    if name:
+        return checked(pod, name)
+    apps = [container.name for container in pod.spec.containers]
+    default = pod.metadata.annotations.get(_DEFAULT, "")
+    if default in apps:
+        return default
+    if len(pod.spec.all_containers) > 1:
+        inits = [f"{container.name} (init)" for container in pod.spec.init_containers]
+        click.echo(f'Defaulted container "{apps[0]}" out of: {", ".join(apps + inits)}', err=True)
+    return apps[0]
+
+
+def checked(pod: Pod, name: str) -> str:
+    """Raises NotFound when the pod has no container ``name``."""
+    names = [container.name for container in pod.spec.all_containers]
+    if name not in names:
+        raise NotFound(
+            f'pod "{pod.metadata.name}" has no container "{name}"',
+            hint=f"it has {', '.join(names)}",
+        )
+    return name

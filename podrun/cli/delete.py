@@ -1,0 +1,151 @@
+"""``podrun delete``: stop pods gracefully and remove all that was theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from podrun.agent.podstore import StoredPod
+from podrun.cli.command import (
+    Duration,
+    all_namespaces_option,
+    files_option,
+    namespace_option,
+    selector_option,
+    verb,
+)
+from podrun.cli.complete import complete_pod
+from podrun.cli.live import Live
+from podrun.cli.names import DEFAULT_NAMESPACE, POD, parse_named
+from podrun.cli.pods import Reader
+from podrun.cli.root import require_root
+from podrun.cli.selector import parse_selector
+from podrun.errors import NotFound, UsageError
+
+Key = tuple[str, str]
+
+
+@verb(
+    "delete",
+    "sudo podrun delete web",
+    "sudo podrun delete -f pod.yaml",
+    "sudo podrun delete pods --all --force",
+)
+@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_pod)
+@files_option
+@namespace_option
+@all_namespaces_option
+@selector_option
+@click.option("--all", "every", is_flag=True, help="All pods of the namespace.")
+@click.option("--grace-period", type=int, metavar="SEC", help="Time to stop in; else the pod's.")
+@click.option("--now", is_flag=True, help="The same as --grace-period 1.")
+@click.option("--force", is_flag=True, help="Kill at once.")
+@click.option("--wait/--no-wait", default=True, help="Wait until they are gone [yes].")
+@click.option("--timeout", type=Duration(), metavar="TIME", help="Give up waiting after this.")
+@click.option("--ignore-not-found", is_flag=True, help="What is not there is no error.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
+def command(
+    named: tuple[str, ...],
+    files: tuple[str, ...],
+    namespace: str,
+    everywhere: bool,
+    selector: str,
+    every: bool,
+    grace_period: int | None,
+    now: bool,
+    force: bool,
+    wait: bool,
+    timeout: float | None,
+    ignore_not_found: bool,
+    quiet: bool,
+) -> None:
+    """Stop pods and remove them.
+
+    Each container gets its stop signal and the pod's grace period before it is killed. Nothing is
+    deleted unless everything named is there.
+    """
+    require_root("delete pods")
+    wanted = parse_named(named)
+    if wanted.type != POD:
+        raise UsageError("only pods can be deleted")
+    pods = Reader(addresses=False).store.list()
+    if wanted.names or files:
+        if every or selector or everywhere:
+            raise UsageError("names go with neither --all nor --selector nor --all-namespaces")
+        keys = [(namespace or DEFAULT_NAMESPACE, name) for name in wanted.names]
+        chosen = _of_keys(pods, [*keys, *_keys_of(files, namespace)], ignore_not_found)
+    elif every or selector:
+        scope = "" if everywhere else namespace or DEFAULT_NAMESPACE
+        chosen = _matching(pods, scope, selector)
+    else:
+        raise UsageError("name a pod, or say --all", hint="podrun delete web")
+    if not chosen:
+        click.echo("No resources found.", err=True)
+        return
+    request = {
+        "version": 1,
+        "verb": "delete",
+        "uids": [stored.pod.metadata.uid for stored in chosen],
+        "graceSeconds": _grace(grace_period, now=now, force=force),
+        "wait": wait,
+        "timeout": timeout,
+    }
+    _send(request, chosen, quiet=quiet)
+
+
+def _grace(seconds: int | None, *, now: bool, force: bool) -> int | None:
+    """None: each pod's own. Like kubectl's -1, a negative number means that too."""
+    if force:
+        return 0
+    if seconds is None or seconds < 0:
+        return 1 if now else None
+    return seconds
+
+
+def _keys_of(files: Sequence[str], namespace: str) -> list[Key]:
+    if not files:
+        return []
+    from podrun.cli.manifests import admitted
+
+    loaded = admitted(files, namespace=namespace)
+    return [(each.pod.metadata.namespace, each.pod.metadata.name) for each in loaded]
+
+
+def _of_keys(pods: Sequence[StoredPod], keys: Sequence[Key], lenient: bool) -> list[StoredPod]:
+    """A pod and the one that waits to replace it have one name: both go."""
+    missing = [key for key in dict.fromkeys(keys) if all(each.key != key for each in pods)]
+    if missing and not lenient:
+        listed = ", ".join(f'"{name}"' for _, name in missing)
+        raise NotFound(f"pods {listed} not found", hint="nothing was deleted")
+    return [stored for stored in pods if stored.key in keys]
+
+
+def _matching(pods: Sequence[StoredPod], scope: str, selector: str) -> list[StoredPod]:
+    wanted = parse_selector(selector)
+    return [
+        stored
+        for stored in pods
+        if scope in ("", stored.key[0]) and wanted.matches(stored.pod.metadata.labels)
+    ]
+
+
+def _send(request: dict[str, Any], chosen: Sequence[StoredPod], *, quiet: bool) -> None:
+    from podrun.agent.client import call
+    from podrun.cli.apply import tell
+
+    names = list(dict.fromkeys(stored.key for stored in chosen))
+    with Live(quiet=quiet) as live:
+        for progress in call(Reader(addresses=False).config, request):
+            if progress.get("result") != "deleted":
+                tell(live, progress)
+                continue
+            name = progress["object"].partition("/")[2]
+            key = (progress.get("namespace", DEFAULT_NAMESPACE), name)
+            live.done(progress["object"])
+            if key in names:
+                names.remove(key)
+                live.result(f'pod "{name}" deleted')
+        for _, name in names:  # not waited for
+            live.result(f'pod "{name}" deleted')

@@ -1,0 +1,30 @@
+"""``podrun events``: what happened to pods, and why."""
+
+from __future__ import annotations
+
+import click
+
+from podrun.cli.command import all_namespaces_option, namespace_option, verb
+from podrun.cli.complete import complete_pod
+from podrun.cli.eventtable import EventQuery, show_events
+from podrun.cli.names import parse_pod
+from podrun.cli.output import Output, output_option
+
+
+@verb("events", "podrun events", "podrun events web -w", "podrun events -A -o json")
+@click.argument("pod", metavar="[POD]", default="", shell_complete=complete_pod)
+@namespace_option
+@all_namespaces_option
+@output_option("json", "yaml", "name")
+@click.option("-w", "--watch", is_flag=True, help="Go on: print events as they happen.")
+@click.option("--no-headers", is_flag=True, help="Leave out the line of headings.")
+def command(
+    pod: str, namespace: str, everywhere: bool, output: Output, watch: bool, no_headers: bool
+) -> None:
+    """Tell what happened, and why.
+
+    Oldest first.
+    """
+    name = parse_pod(pod) if pod else ""
+    query = EventQuery(name, namespace, everywhere, output, headers=not no_headers)
+    show_events(query, watch=watch)

@@ -1,0 +1,57 @@
+"""``podrun exec``: a command in a running container."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from podrun.cli.command import container_option, namespace_option, verb
+from podrun.cli.complete import complete_pod
+from podrun.cli.containers import chosen
+from podrun.cli.names import parse_pod
+from podrun.cli.pods import Reader
+from podrun.cli.root import require_root
+from podrun.errors import PodrunError
+from podrun.pod.runs import is_running
+
+
+@verb(
+    "exec",
+    "sudo podrun exec web -- ls /",
+    "sudo podrun exec -it web -c app -- sh",
+)
+@click.argument("pod", shell_complete=complete_pod)
+@click.argument("args", nargs=-1, required=True, metavar="-- COMMAND...", type=click.UNPROCESSED)
+@namespace_option
+@container_option
+@click.option("-i", "--stdin", "interactive", is_flag=True, help="Pass standard input on.")
+@click.option("-t", "--tty", is_flag=True, help="Give the command a terminal.")
+def command(
+    pod: str,
+    args: tuple[str, ...],
+    namespace: str,
+    container: str,
+    interactive: bool,
+    tty: bool,
+) -> int:
+    """Run a command in a container.
+
+    It runs in the container's namespaces and cgroup, as its user and with its rights. The exit
+    code is the command's own.
+    """
+    require_root("join a container")
+    reader = Reader(addresses=False)
+    stored = reader.find(parse_pod(pod), namespace)
+    name = chosen(stored.pod, container)
+    run = stored.facts.of(name).current
+    if run is None or not is_running(run):
+        raise PodrunError(
+            f'container "{name}" of pod "{stored.key[1]}" is not running', hint="see `podrun ps -c`"
+        )
+    if tty and not sys.stdin.isatty():
+        click.echo("note: standard input is no terminal: going on without -t", err=True)
+        tty = False
+    from podrun.container.exec import run_in_container
+
+    return run_in_container(reader.config, run.id, args, tty=tty, interactive=interactive)

@@ -1,0 +1,23 @@
+"""Tables as kubectl prints them: columns as wide as their widest cell, three blanks between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+_GAP = "   "
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, headers: bool = True) -> str:
+    """The lines, each with its newline; without rows only the header."""
+    lines = [*([header] if headers else []), *rows]
+    widths = widths_of([header, *lines])
+    return "".join(line(cells, widths) for cells in lines)
+
+
+def widths_of(lines: Iterable[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+
+def line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells[:-1], widths, strict=False)]
+    return _GAP.join([*padded, cells[-1]]) + "\n"

@@ -1,0 +1,190 @@
+"""``podrun wait``: until pods are ready, have ended or are gone; looks at the records alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from podrun.agent.podstore import StoredPod
+from podrun.cli import jsonpath
+from podrun.cli.command import (
+    Duration,
+    all_namespaces_option,
+    namespace_option,
+    selector_option,
+    verb,
+)
+from podrun.cli.complete import complete_pod
+from podrun.cli.names import DEFAULT_NAMESPACE, parse_named
+from podrun.cli.pods import Reader
+from podrun.cli.watch import changes
+from podrun.errors import NotFound, PodrunError, UsageError, WaitTimeout
+from podrun.pod.facts import Facts
+
+#: whether the condition holds; may raise PodrunError when it never will
+Check = Callable[[Reader, StoredPod], bool]
+
+_INTERVAL = 0.05
+_FOREVER = 366 * 86400.0
+
+
+@verb(
+    "wait",
+    "podrun wait web --for=condition=Ready",
+    "podrun wait web --for=phase=Succeeded",
+    "podrun wait web --for=delete --timeout 1m",
+    "podrun wait job --for=exit; echo $?",
+)
+@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_pod)
+@namespace_option
+@all_namespaces_option
+@selector_option
+@click.option("--all", "every", is_flag=True, help="All pods of the namespace.")
+@click.option(
+    "--for",
+    "condition",
+    required=True,
+    metavar="WHAT",
+    help="condition=NAME[=VALUE], phase=NAME, jsonpath={…}=VALUE, delete or exit.",
+)
+@click.option(
+    "--timeout", type=Duration(), default=30.0, metavar="TIME", help="Give up after this [30s]."
+)
+def command(
+    named: tuple[str, ...],
+    namespace: str,
+    everywhere: bool,
+    selector: str,
+    every: bool,
+    condition: str,
+    timeout: float,
+) -> int:
+    """Wait until pods are ready, done or gone.
+
+    With --for=exit the exit code is the pod's own: that of its first container that failed. 124:
+    the time was over first.
+    """
+    wanted = parse_named(named)
+    if not (wanted.names or every or selector or everywhere):
+        raise UsageError("name a pod, or say --all")
+    reader = Reader(addresses=False)
+    names = wanted.names
+    if condition == "delete":
+        names = _existing(reader, namespace, names)
+        if wanted.names and not names:
+            return 0  # gone already
+    pods = reader.select(names, namespace=namespace, everywhere=everywhere, selector=selector)
+    if not pods and condition != "delete":
+        raise NotFound("no pod matches")
+    deadline = time.monotonic() + (timeout if timeout >= 0 else _FOREVER)
+    _wait(reader, pods, condition, deadline)
+    return _pod_code(reader, pods) if condition == "exit" else 0
+
+
+def _existing(reader: Reader, namespace: str, names: Sequence[str]) -> tuple[str, ...]:
+    known = {stored.key for stored in reader.store.list()}
+    return tuple(name for name in names if (namespace or DEFAULT_NAMESPACE, name) in known)
+
+
+def _wait(reader: Reader, pods: Sequence[StoredPod], condition: str, deadline: float) -> None:
+    """One pod after the other: each line says that one is done."""
+    check = None if condition == "delete" else _check(condition)
+    for stored in pods:
+        _wait_for(reader, stored, check, condition, deadline)
+        if condition != "exit":
+            click.echo(f"pod/{stored.key[1]} {'deleted' if check is None else 'condition met'}")
+
+
+def _wait_for(
+    reader: Reader, stored: StoredPod, check: Check | None, condition: str, deadline: float
+) -> None:
+    if _holds(reader, stored, check):
+        return
+    for _ in changes(reader.paths, interval=_INTERVAL, deadline=deadline):
+        if _holds(reader, stored, check):
+            return
+    raise WaitTimeout(f"timed out waiting for {condition} on pod/{stored.key[1]}")
+
+
+def _holds(reader: Reader, stored: StoredPod, check: Check | None) -> bool:
+    now = reader.store.read(stored.pod.metadata.uid)
+    if check is None:
+        return now is None
+    if now is None:
+        raise NotFound(f"pod/{stored.key[1]} was deleted meanwhile")
+    stored.facts = now.facts
+    return check(reader, now)
+
+
+def _check(condition: str) -> Check:
+    kind, _, rest = condition.partition("=")
+    if condition == "exit":
+        return lambda reader, stored: _phase(reader, stored) in ("Succeeded", "Failed")
+    if kind == "phase" and rest:
+        return lambda reader, stored: _phase(reader, stored).lower() == rest.lower()
+    if kind == "condition" and rest:
+        name, _, value = rest.partition("=")
+        return _condition(name, value or "True")
+    if kind == "jsonpath" and rest:
+        return _jsonpath(rest)
+    raise UsageError(
+        f"--for={condition}: not understood",
+        hint="condition=Ready, phase=Succeeded, jsonpath='{.status.podIP}', delete or exit",
+    )
+
+
+def _phase(reader: Reader, stored: StoredPod) -> str:
+    status = reader.present(stored).status
+    return status.phase if status is not None else ""
+
+
+def _condition(name: str, value: str) -> Check:
+    def check(reader: Reader, stored: StoredPod) -> bool:
+        status = reader.present(stored).status
+        for each in status.conditions if status is not None else ():
+            if each.type.lower() == name.lower() and each.status.lower() == value.lower():
+                return True
+        phase = status.phase if status is not None else ""
+        if name.lower() == "ready" and value == "True" and phase in ("Succeeded", "Failed"):
+            raise PodrunError(f"pod/{stored.key[1]} has ended ({phase}): it will not be ready")
+        return False
+
+    return check
+
+
+def _jsonpath(text: str) -> Check:
+    path, brace, value = text.partition("}")
+    path, value = path.strip("'\"{") + "", value.strip("'\"").removeprefix("=").strip("'\"")
+    if not brace:
+        raise UsageError(f"--for=jsonpath={text}: not understood", hint="jsonpath={.a.b}=VALUE")
+    jsonpath.check(path)
+
+    def check(reader: Reader, stored: StoredPod) -> bool:
+        plain: Any = msgspec.to_builtins(reader.present(stored))
+        found = [jsonpath.text(each) for each in jsonpath.values(path, plain)]
+        return value in found if value else bool(found)
+
+    return check
+
+
+def _pod_code(reader: Reader, pods: Sequence[StoredPod]) -> int:
+    """Of the first container of the first pod that failed; 0 when none did."""
+    for stored in pods:
+        code = exit_code([c.name for c in stored.pod.spec.containers], stored.facts)
+        inits = [c.name for c in stored.pod.spec.init_containers if not c.restart_policy]
+        code = code or exit_code(inits, stored.facts)
+        if code:
+            return code
+        if _phase(reader, stored) == "Failed":
+            return 1  # ended by policy before any container failed
+    return 0
+
+
+def exit_code(names: Sequence[str], facts: Facts) -> int:
+    """The first code of those containers that is not 0."""
+    runs = [facts.of(name).current for name in names]
+    return next((run.exit.code for run in runs if run and run.exit and run.exit.code), 0)
