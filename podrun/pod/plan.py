@@ -51,8 +51,7 @@ def plan(pod: Pod, facts: Facts, now: float, settings: Settings | None = None) -
     steps = _run(pod, facts, now, settings) if stop is None else _stop(pod, facts, stop, now)
     if deadline is not None:
         steps.wakes.append(deadline)
-    wakes = [at for at in steps.wakes if at > now]
-    return Plan(tuple(steps.actions), min(wakes, default=None))
+    return Plan(tuple(steps.actions), min(steps.wakes, default=None))
 
 
 def _active_deadline(pod: Pod, facts: Facts) -> float | None:

@@ -104,6 +104,12 @@ def test_app_containers_are_started_in_the_order_of_the_spec() -> None:
     assert node.starts() == ["c", "a", "b"]
 
 
+def test_a_plan_starts_one_container() -> None:
+    node = Node(pod("a", "b"))
+    node.carry_out(node.plan().actions[0])
+    assert node.plan().actions == (StartContainer("a", 0),)
+
+
 def test_a_container_that_cannot_be_created_does_not_hold_up_the_next_one() -> None:
     node = Node(pod("a", "b"))
     node.failing["a"] = "CreateContainerConfigError"
@@ -154,6 +160,16 @@ def test_a_running_app_container_proves_initialisation_without_init_records() ->
     del node.facts.containers["one"]
     node.exits("app", 1)
     assert node.settle() == [StartContainer("app", 1)]
+
+
+def test_an_init_container_whose_record_is_gone_is_not_run_again_behind_a_later_one() -> None:
+    node = Node(pod("app", init=["one", "two"]))
+    node.settle()
+    node.exits("one")
+    node.settle()
+    del node.facts.containers["one"]
+    node.exits("two", 1)
+    assert node.settle() == [StartContainer("two", 1)]
 
 
 def test_init_containers_run_again_in_a_new_sandbox() -> None:
@@ -254,6 +270,13 @@ def test_changing_a_regular_init_container_after_init_does_nothing() -> None:
     node = Node(pod("app", init=["one"]))
     node.settle()
     node.exits("one")
+    node.settle()
+    node.pod = with_image(node.pod, "one", "nginx")
+    assert node.settle() == []
+
+
+def test_a_running_init_container_is_left_alone_by_a_change() -> None:
+    node = Node(pod("app", init=["one"]))
     node.settle()
     node.pod = with_image(node.pod, "one", "nginx")
     assert node.settle() == []

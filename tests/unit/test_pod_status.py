@@ -95,6 +95,16 @@ def test_the_exit_code_of_a_sidecar_does_not_matter() -> None:
     assert shown(node).phase == "Succeeded"
 
 
+@pytest.mark.parametrize(("code", "expected"), [(0, "Succeeded"), (143, "Failed")])
+def test_a_deleted_pod_ends_by_its_exit_codes_whatever_the_policy(code: int, expected: str) -> None:
+    node = settled(pod())
+    node.is_deleted()
+    assert shown(node).phase == "Running"
+    node.exits("app", code)
+    assert shown(node).phase == expected
+    assert app(node).state.terminated is not None
+
+
 def test_on_failure_a_failed_container_keeps_the_pod_running() -> None:
     node = settled(pod("a", "b", policy="OnFailure"))
     node.exits("a", 0)
