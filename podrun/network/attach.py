@@ -20,7 +20,7 @@ import contextlib
 import shutil
 
 from podrun.errors import Conflict
-from podrun.network import bridge, claims, leases, nft, ports, rules, veth
+from podrun.network import bridge, claims, conntrack, leases, nft, ports, rules, veth
 from podrun.network.claims import Claim
 from podrun.network.layout import Layout, layout_of
 from podrun.network.lock import locked
@@ -139,6 +139,9 @@ def _open_ports(
     except nft.NftFailed:
         # elements of a pod that is on no record any more, or no table: the records are the truth
         rules.rebuild(layout, _all_elements(paths))
+    for mapping in mappings:
+        if mapping.protocol == "UDP":
+            conntrack.forget_port(mapping.host_port, ips)
 
 
 def _close_ports(layout: Layout, paths: Paths, claim: Claim, ips: tuple[str, ...]) -> None:
@@ -146,6 +149,8 @@ def _close_ports(layout: Layout, paths: Paths, claim: Claim, ips: tuple[str, ...
         rules.remove(layout, _elements(claim.mappings, ips))
     except nft.NftFailed:
         rules.rebuild(layout, _all_elements(paths, without=claim.uid))
+    if any(mapping.protocol == "UDP" for mapping in claim.mappings):
+        conntrack.forget_pod(ips)
 
 
 def _elements(mappings: tuple[PortMapping, ...], ips: tuple[str, ...]) -> list[rules.Element]:

@@ -68,7 +68,8 @@ def overlaps(layout: Layout, wanted: Range) -> list[str]:
 def _make(layout: Layout) -> None:
     name = layout.bridge
     exists = _is_ours(layout)
-    for missing in _missing(layout):
+    wanted = _missing(layout) if exists else layout.ranges
+    for missing in wanted:
         found = overlaps(layout, missing)
         if found:
             raise _overlap_error(missing, found)
@@ -78,8 +79,7 @@ def _make(layout: Layout) -> None:
         sysctl.prepare_bridge(name, layout.range(6) is not None)
         index = netlink.index_of(name)
         gateways = [
-            netlink.address(index, name, missing.gateway, missing.prefix)
-            for missing in _missing(layout)
+            netlink.address(index, name, missing.gateway, missing.prefix) for missing in wanted
         ]
         netlink.transact(host, [netlink.link_up(index, name, alias="podrun"), *gateways])
 

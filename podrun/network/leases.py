@@ -89,7 +89,7 @@ def _take(paths: Paths, wanted: Range, taken: Collection[str], uid: str) -> str:
 def _start(paths: Paths, wanted: Range) -> int:
     """The number behind the address given last; the first one when that means nothing."""
     try:
-        last = ipaddress.ip_address((_last(paths) / str(wanted.version)).read_text())
+        last = ipaddress.ip_address((_last(paths) / str(wanted.version)).read_text().strip())
     except (OSError, ValueError):
         return wanted.first
     number = int(last) + 1
@@ -98,12 +98,23 @@ def _start(paths: Paths, wanted: Range) -> int:
 
 def _record(paths: Paths, wanted: Range, address: str, uid: str) -> None:
     try:
-        _directory(paths).mkdir(parents=True, exist_ok=True)
-        _last(paths).mkdir(exist_ok=True)
+        if not _last(paths).is_dir():
+            _directory(paths).mkdir(parents=True, exist_ok=True)
+            _last(paths).mkdir(exist_ok=True)
         os.symlink(uid, _directory(paths) / address)
-        (_last(paths) / str(wanted.version)).write_text(address)
+        _remember(_last(paths) / str(wanted.version), address)
     except OSError as error:
         raise MechanismFailed.from_oserror(f"lease {address} to pod {uid}", error) from None
+
+
+def _remember(path: Path, address: str) -> None:
+    """Overwritten in place, at a fixed width: ext4 begins to write out a file that was truncated
+    when it is closed, and somebody would wait for that."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        os.write(fd, address.ljust(40).encode())
+    finally:
+        os.close(fd)
 
 
 def _unlink(path: Path) -> None:
