@@ -19,11 +19,6 @@ from podrun.pod.runs import SPEC_CHANGED
 
 NORMAL, WARNING = "Normal", "Warning"
 LIMIT = 100
-# The reason of a sandbox's trouble → the event's reason and the beginning of its message.
-SANDBOX_EVENTS = {
-    "CreatePodSandboxError": ("FailedCreatePodSandBox", "Failed to create pod sandbox"),
-    "KillPodSandboxError": ("FailedKillPod", "error killing pod"),
-}
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -93,13 +88,21 @@ def _of_pod(pod: Pod, before: Facts | None, after: Facts, now: float) -> Iterato
         before = Facts(accepted_at=after.accepted_at)
     trouble = after.sandbox_trouble
     if trouble is not None and trouble != before.sandbox_trouble:
-        reason, words = SANDBOX_EVENTS.get(trouble.reason, ("Failed", "Error"))
+        reason, words = _sandbox_words(after, trouble)
         yield _event(WARNING, reason, f"{words}: {trouble.message}", trouble.at)
     yield from _sandbox_lost(before, after, now)
     verdict = after.verdict
     if verdict is not None and verdict != before.verdict:
         type = NORMAL if verdict.reason == "DeadlineExceeded" else WARNING
         yield _event(type, verdict.reason, verdict.message, verdict.at)
+
+
+def _sandbox_words(facts: Facts, trouble: Trouble) -> tuple[str, str]:
+    # Creating one succeeds or leaves none: trouble beside a sandbox is trouble to get rid of it.
+    stands = facts.sandbox is not None and facts.sandbox.stopped_at is None
+    if stands or trouble.reason == "KillPodSandboxError":
+        return "FailedKillPod", "error killing pod"
+    return "FailedCreatePodSandBox", "Failed to create pod sandbox"
 
 
 def _sandbox_lost(before: Facts, after: Facts, now: float) -> Iterator[Event]:

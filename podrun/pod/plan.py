@@ -24,8 +24,8 @@ from podrun.pod.actions import (
     StartContainer,
     StopSandbox,
 )
-from podrun.pod.backoff import Settings, next_attempt, sandbox_retry_at
-from podrun.pod.facts import Facts
+from podrun.pod.backoff import SANDBOX_RETRY_MAX, Settings, next_attempt, sandbox_retry_at
+from podrun.pod.facts import Facts, Trouble
 from podrun.pod.outcome import outcome
 from podrun.pod.runs import SPEC_CHANGED, any_run, is_running, is_sidecar, live_containers
 from podrun.pod.startup import due_at, wanted
@@ -101,9 +101,9 @@ def _stop(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
         return stop_all(pod, facts, stop, now)
     sandbox = facts.sandbox
     if sandbox is not None and sandbox.stopped_at is None:
-        return _unless_held(StopSandbox(), facts, stop, now)
+        return _at(sandbox_retry_at(facts.sandbox_trouble), StopSandbox(), now)
     if facts.deletion is not None:
-        return _unless_held(ReleasePod(), facts, stop, now)
+        return _at(_release_at(facts.sandbox_trouble, stop), ReleasePod(), now)
     if outcome(pod, facts):
         return Steps()
     if pod.spec.restart_policy == "Never" and any_run(pod, facts):  # §1.7
@@ -116,12 +116,15 @@ def _create_sandbox(facts: Facts, now: float) -> Steps:
     return _at(sandbox_retry_at(facts.sandbox_trouble), CreateSandbox(attempt=attempt), now)
 
 
-def _unless_held(action: Action, facts: Facts, stop: Stop, now: float) -> Steps:
-    """``action`` now, or after the pause that follows a failed try of it."""
-    trouble = facts.sandbox_trouble
-    if trouble is not None and trouble.at < stop.began_at:
-        trouble = None  # of the time before: no reason to wait
-    return _at(sandbox_retry_at(trouble), action, now)
+def _release_at(trouble: Trouble | None, stop: Stop) -> float:
+    """0, or when to repeat a release that failed: first after 1 s, at last every 10 s.
+
+    The trouble may also be that of a sandbox whose creation the deletion overtook. That is no
+    reason to wait, and where the two cannot be told apart it costs a second.
+    """
+    if trouble is None or trouble.at <= stop.began_at:
+        return 0.0
+    return trouble.at + min(max(trouble.at - stop.began_at, 1.0), SANDBOX_RETRY_MAX)
 
 
 def _at(due: float, action: Action, now: float) -> Steps:

@@ -7,7 +7,7 @@ import copy
 import msgspec
 
 from podrun.pod.events import Event, events, merge
-from podrun.pod.facts import Facts
+from podrun.pod.facts import Facts, Trouble
 from tests.unit.podsim import T0, Node, container, pod, with_image
 
 
@@ -125,6 +125,12 @@ def test_a_sandbox_that_fails_and_one_that_is_lost() -> None:
     assert watch.told() == [
         ("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
     ]
+
+
+def test_a_sandbox_that_cannot_be_torn_down() -> None:
+    watch = watched(Node(pod()))
+    watch.node.facts.sandbox_trouble = Trouble("KillPodSandboxError", "busy", T0)
+    assert watch.told() == [("FailedKillPod", "error killing pod: busy")]
 
 
 def test_a_verdict_is_told() -> None:

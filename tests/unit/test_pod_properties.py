@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import datetime
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -240,7 +239,7 @@ class PodMachine(RuleBasedStateMachine):
 PodMachine.TestCase.settings = settings(
     max_examples=150,
     stateful_step_count=40,
-    deadline=datetime.timedelta(seconds=5),
+    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestAnyPod = PodMachine.TestCase

@@ -11,6 +11,7 @@ from podrun.pod.actions import (
     SignalContainer,
     StopSandbox,
 )
+from podrun.pod.facts import Trouble
 from podrun.pod.outcome import phase
 from podrun.pod.plan import DEADLINE_MESSAGE
 from podrun.pod.progress import is_finished
@@ -135,9 +136,22 @@ def test_trouble_of_the_creation_does_not_delay_a_deletion() -> None:
     node = Node(pod("a"))
     node.sandbox_fails = True
     node.settle()
-    node.now += 0.5
     node.is_deleted()
     assert node.settle() == [ReleasePod()]
+
+
+def test_a_release_that_fails_is_repeated_after_one_and_at_last_every_ten_seconds() -> None:
+    node = Node(pod("a"))
+    node.is_deleted()
+    pauses = []
+    for after in (0.1, 4, 60):
+        at = T0 + after
+        node.facts.sandbox_trouble = Trouble("KillPodSandboxError", "busy", at)
+        node.now = at
+        wake = node.plan().wake_at
+        assert node.plan().actions == () and wake is not None
+        pauses.append(round(wake - at, 3))
+    assert pauses == [1, 4, 10]
 
 
 def test_a_container_that_was_created_but_never_started_is_killed_not_asked() -> None:
