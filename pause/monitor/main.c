@@ -200,9 +200,10 @@ static struct ending watch(pid_t pid)
             release_memory();
         launch_retry(&monitor.launch, &monitor.run);
     }
-    clock_gettime(CLOCK_REALTIME, &monitor.run.finished);
+    /* First the start, which may be news too: it must not come out later than the end. */
     launch_read(&monitor.launch, &monitor.run);
     launch_finish(&monitor.launch, &monitor.run);
+    clock_gettime(CLOCK_REALTIME, &monitor.run.finished);
     return ending;
 }
 
