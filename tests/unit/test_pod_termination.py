@@ -225,3 +225,12 @@ def test_a_finished_pod_that_is_deleted_is_released() -> None:
     node.settle()
     node.is_deleted()
     assert node.settle() == [ReleasePod()]
+
+
+def test_the_end_of_the_grace_is_looked_at_even_if_nobody_is_to_be_killed_then() -> None:
+    node = running("a", init=("proxy",))
+    node.is_deleted(grace=3)
+    node.now += 2.5
+    assert node.settle() == [SignalContainer("a", "", "Deleted")]
+    assert node.plan().wake_at == T0 + 3  # the app container has until T0 + 4.5
+    assert node.wait(0.5) == [SignalContainer("proxy", "", "Deleted")]
