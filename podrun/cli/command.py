@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -28,6 +27,8 @@ class Formatter(click.HelpFormatter):
         self, indent_increment: int = 2, width: int | None = None, max_width: int | None = None
     ) -> None:
         if width is None:
+            import shutil
+
             width = max(min(shutil.get_terminal_size().columns, max_width or 80) - 1, 20)
         super().__init__(indent_increment, width, max_width)
 

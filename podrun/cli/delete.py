@@ -21,8 +21,8 @@ from podrun.cli.live import Live
 from podrun.cli.names import DEFAULT_NAMESPACE, POD, parse_named
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
-from podrun.cli.selector import parse_selector
 from podrun.errors import NotFound, UsageError
+from podrun.node import config
 
 Key = tuple[str, str]
 
@@ -70,15 +70,16 @@ def command(
     wanted = parse_named(named)
     if wanted.type != POD:
         raise UsageError("only pods can be deleted")
-    pods = Reader(addresses=False).store.list()
+    reader = Reader(addresses=False)
+    pods = reader.store.list()
     if wanted.names or files:
         if every or selector or everywhere:
             raise UsageError("names go with neither --all nor --selector nor --all-namespaces")
         keys = [(namespace or DEFAULT_NAMESPACE, name) for name in wanted.names]
         chosen = _of_keys(pods, [*keys, *_keys_of(files, namespace)], ignore_not_found)
     elif every or selector:
-        scope = "" if everywhere else namespace or DEFAULT_NAMESPACE
-        chosen = _matching(pods, scope, selector)
+        found = reader.select(namespace=namespace, everywhere=everywhere, selector=selector)
+        chosen = _of_keys(pods, [stored.key for stored in found], True)
     else:
         raise UsageError("name a pod, or say --all", hint="podrun delete web")
     if not chosen:
@@ -122,22 +123,13 @@ def _of_keys(pods: Sequence[StoredPod], keys: Sequence[Key], lenient: bool) -> l
     return [stored for stored in pods if stored.key in keys]
 
 
-def _matching(pods: Sequence[StoredPod], scope: str, selector: str) -> list[StoredPod]:
-    wanted = parse_selector(selector)
-    return [
-        stored
-        for stored in pods
-        if scope in ("", stored.key[0]) and wanted.matches(stored.pod.metadata.labels)
-    ]
-
-
 def _send(request: dict[str, Any], chosen: Sequence[StoredPod], *, quiet: bool) -> None:
     from podrun.agent.client import call
     from podrun.cli.apply import tell
 
     names = list(dict.fromkeys(stored.key for stored in chosen))
     with Live(quiet=quiet) as live:
-        for progress in call(Reader(addresses=False).config, request):
+        for progress in call(config.load(), request):
             if progress.get("result") != "deleted":
                 tell(live, progress)
                 continue

@@ -9,7 +9,6 @@ import click
 import msgspec
 
 from podrun.api.pod import Pod
-from podrun.cli import jsonpath
 
 # A Pod, or the mapping that another object is.
 Object = Pod | dict[str, Any]
@@ -41,7 +40,9 @@ class OutputType(click.ParamType[Output]):
             return value
         kind, _, template = str(value).partition("=")
         if kind == "jsonpath" and template:
-            jsonpath.check(template)
+            from podrun.cli.jsonpath import check
+
+            check(template)
             return Output(kind, template)
         if kind not in self.formats:
             choices = ", ".join([*self.formats, "jsonpath=…"])
@@ -75,7 +76,9 @@ def show(objects: Sequence[Object], output: Output, *, single: bool) -> None:
         return
     whole: Any = objects[0] if single else {"apiVersion": "v1", "kind": "List", "items": objects}
     if output.format == "jsonpath":
-        click.echo(jsonpath.render(output.template, msgspec.to_builtins(whole)), nl=False)
+        from podrun.cli.jsonpath import render
+
+        click.echo(render(output.template, msgspec.to_builtins(whole)), nl=False)
     else:
         click.echo(as_text(whole, output.format), nl=False)
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.api.pod import Pod
 from podrun.cli.names import DEFAULT_NAMESPACE
-from podrun.cli.selector import parse_selector
 from podrun.errors import NotFound, UsageError
 from podrun.node import config
 from podrun.node.paths import Paths
@@ -48,13 +47,13 @@ class Reader:
         """
         if names and (everywhere or selector):
             raise UsageError("names go with neither --all-namespaces nor --selector")
-        wanted = parse_selector(selector)
         scope = "" if everywhere else namespace or DEFAULT_NAMESPACE
-        found = [
-            stored
-            for stored in visible(self.store.list())
-            if scope in ("", stored.key[0]) and wanted.matches(stored.pod.metadata.labels)
-        ]
+        found = [stored for stored in visible(self.store.list()) if scope in ("", stored.key[0])]
+        if selector:
+            from podrun.cli.selector import parse_selector
+
+            wanted = parse_selector(selector)
+            found = [each for each in found if wanted.matches(each.pod.metadata.labels)]
         return _named(found, names) if names else found
 
     def present(self, stored: StoredPod, now: float | None = None) -> Pod:

@@ -9,13 +9,20 @@ _GAP = "   "
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, headers: bool = True) -> str:
     """The lines, each with its newline; without rows only the header."""
-    lines = [*([header] if headers else []), *rows]
+    lines = [*([header] if headers else []), *(tuple(map(printable, cells)) for cells in rows)]
     widths = widths_of([header, *lines])
     return "".join(line(cells, widths) for cells in lines)
 
 
 def widths_of(lines: Iterable[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+
+def printable(text: str) -> str:
+    """Nothing a container says may move the cursor or rename the window (CVE-2021-25743)."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def line(cells: Sequence[str], widths: Sequence[int]) -> str:

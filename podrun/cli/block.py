@@ -1,0 +1,36 @@
+"""Nested ``Name:  value`` blocks, as ``kubectl describe`` lays them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from podrun.cli.table import printable
+
+INDENT = "  "
+NONE = "<none>"
+
+#: a scalar, lines of their own below the name, or a block within the block
+Value = str | Sequence[str] | Mapping[str, "Value"]
+
+
+def block(values: Mapping[str, Value], depth: int = 0) -> Iterator[str]:
+    """Lines without newline; the scalars of a block stand in one column."""
+    scalars = [name for name, value in values.items() if isinstance(value, str)]
+    width = max(map(len, scalars), default=0) + len(":  ")
+    for name, value in values.items():
+        name = printable(name)
+        if isinstance(value, str):
+            first, *more = map(printable, value.splitlines() or [""])
+            yield f"{INDENT * depth}{name + ':':<{width}}{first}".rstrip()
+            yield from (f"{INDENT * depth}{'':<{width}}{line}" for line in more)
+            continue
+        yield f"{INDENT * depth}{name}:"
+        if isinstance(value, Mapping):
+            yield from block(value, depth + 1)
+        else:
+            yield from (f"{INDENT * (depth + 1)}{printable(line)}".rstrip() for line in value)
+
+
+def pairs(values: Mapping[str, str], separator: str = "=") -> str:
+    """Labels and the like, one a line."""
+    return "\n".join(f"{name}{separator}{value}" for name, value in values.items()) or NONE

@@ -1,0 +1,128 @@
+"""``podrun describe``: all there is to know of a pod, for people."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import click
+
+from podrun.agent.podstore import StoredPod
+from podrun.api.pod import Pod, PodStatus, Volume
+from podrun.cli.block import NONE, Value, block, pairs
+from podrun.cli.command import all_namespaces_option, namespace_option, selector_option, verb
+from podrun.cli.complete import complete_pod
+from podrun.cli.describecontainer import describe_container
+from podrun.cli.names import POD, parse_named
+from podrun.cli.namespaces import tree
+from podrun.cli.pods import Reader
+from podrun.cli.table import table
+from podrun.errors import UsageError
+
+
+@verb("describe", "podrun describe pod web", "sudo podrun describe web")
+@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_pod)
+@namespace_option
+@all_namespaces_option
+@selector_option
+def command(named: tuple[str, ...], namespace: str, everywhere: bool, selector: str) -> None:
+    """Tell everything about a pod.
+
+    With sudo also which container shares which namespaces.
+    """
+    wanted = parse_named(named)
+    if wanted.type != POD:
+        raise UsageError("only pods can be described")
+    if not (named or everywhere or selector):
+        raise UsageError("name a pod", hint="podrun describe web")
+    reader = Reader()
+    pods = reader.select(
+        wanted.names, namespace=namespace, everywhere=everywhere, selector=selector
+    )
+    for index, stored in enumerate(pods):
+        click.echo(("\n\n" if index else "") + "\n".join(describe(reader, stored)))
+
+
+def describe(reader: Reader, stored: StoredPod) -> list[str]:
+    pod = reader.present(stored)
+    status = pod.status or PodStatus()
+    events = _events(stored)
+    values: dict[str, Value] = {
+        **_head(pod, status),
+        **_containers("Init Containers", pod, init=True),
+        **_containers("Containers", pod, init=False),
+        "Conditions": _conditions(status),
+        "Volumes": {each.name: _volume(each) for each in pod.spec.volumes} or NONE,
+        "QoS Class": status.qos_class,
+        "Namespaces": tree(stored, reader.paths),
+        "Events": events or NONE,
+    }
+    return list(block(values))
+
+
+def _head(pod: Pod, status: PodStatus) -> dict[str, Value]:
+    metadata = pod.metadata
+    lines: dict[str, Value] = {
+        "Name": metadata.name,
+        "Namespace": metadata.namespace,
+        "UID": metadata.uid,
+        "Node": "/".join(filter(None, (pod.spec.node_name, status.host_ip))),
+        "Start Time": when(status.start_time),
+        "Labels": pairs(metadata.labels),
+        "Annotations": pairs(metadata.annotations, ": "),
+        "Status": status.phase,
+    }
+    if metadata.deletion_timestamp:
+        grace = metadata.deletion_grace_period_seconds
+        lines["Status"] = f"Terminating (until {when(metadata.deletion_timestamp)}, grace {grace}s)"
+    if status.reason:
+        lines["Reason"] = status.reason
+    if status.message:
+        lines["Message"] = status.message
+    lines["IPs"] = ", ".join(each.ip for each in status.pod_ips) or NONE
+    return lines
+
+
+def when(time_text: str) -> str:
+    """RFC 3339 as people write it, in their own time zone."""
+    if not time_text:
+        return NONE
+    return f"{datetime.fromisoformat(time_text).astimezone():%a, %d %b %Y %H:%M:%S %z}"
+
+
+def _containers(title: str, pod: Pod, *, init: bool) -> dict[str, Value]:
+    containers = pod.spec.init_containers if init else pod.spec.containers
+    status = pod.status or PodStatus()
+    states = status.init_container_statuses if init else status.container_statuses
+    known = {each.name: each for each in states}
+    found = {c.name: describe_container(c, known.get(c.name)) for c in containers}
+    return {title: found} if found else {}
+
+
+def _conditions(status: PodStatus) -> Value:
+    rows = [
+        (each.type, each.status, ": ".join(filter(None, (each.reason, each.message))))
+        for each in status.conditions
+    ]
+    return table(("Type", "Status", "Why"), rows).splitlines() if rows else NONE
+
+
+def _volume(volume: Volume) -> Value:
+    if volume.host_path is not None:
+        return {
+            "Type": "HostPath (a file or directory of the host)",
+            "Path": volume.host_path.path,
+            "HostPathType": volume.host_path.type or "",
+        }
+    medium = volume.empty_dir.medium if volume.empty_dir is not None else ""
+    return {"Type": "EmptyDir (as long as the pod)", "Medium": medium or "disk"}
+
+
+def _events(stored: StoredPod) -> list[str]:
+    from podrun.cli.eventtable import since_text
+
+    now = time.time()
+    rows = [
+        (e.type, e.reason, since_text(e, now), " ".join(e.message.split())) for e in stored.events()
+    ]
+    return table(("Type", "Reason", "Age", "Message"), rows).splitlines() if rows else []

@@ -1,0 +1,19 @@
+"""``podrun explain``: the table of fields, for people."""
+
+from __future__ import annotations
+
+import click
+
+from podrun.cli.command import verb
+
+
+@verb("explain", "podrun explain pod.spec", "podrun explain pod.spec.containers.env")
+@click.argument("field", default="pod")
+def command(field: str) -> None:
+    """Explain a field of a manifest.
+
+    What it means, and whether podrun supports it.
+    """
+    from podrun.api.fields.explain import explain
+
+    click.echo(explain(field), nl=False)
