@@ -11,6 +11,10 @@
     veth        one pod's pair, and what is inside its network namespace
     rules       the one nftables table, as text
     nft         libnftables
+    foreign     the rules in Docker's firewall that let pods pass
+    conntrack   UDP flows that must be forgotten when a hostPort changes hands
+    procfs      who has a port, for an error message
+    lock        one flock for all of this
     netlink     pyroute2: nobody else imports it
 
 Everything is synchronous and made to run in a forked worker with one thread.

@@ -20,7 +20,7 @@ import contextlib
 import shutil
 
 from podrun.errors import Conflict
-from podrun.network import bridge, claims, conntrack, leases, nft, ports, rules, veth
+from podrun.network import bridge, claims, conntrack, foreign, leases, nft, ports, rules, veth
 from podrun.network.claims import Claim
 from podrun.network.layout import Layout, layout_of
 from podrun.network.lock import locked
@@ -71,8 +71,7 @@ def attach(
     layout = layout_of(config)
     with contextlib.ExitStack() as undo:
         with locked(paths):
-            bridge.ensure(layout)
-            rules.ensure(layout, lambda: _all_elements(paths))
+            _ensure(layout, paths)
             if not leases.held(paths, uid):
                 undo.callback(_release, paths, uid)
             ips = leases.lease(paths, layout, uid)
@@ -100,17 +99,21 @@ def detach(config: Config, paths: Paths, uid: str) -> None:
 
 def restore(config: Config, paths: Paths) -> None:
     """Make the bridge and the table again where somebody took them away (``nft flush ruleset``, a
-    firewall's reload), with the hostPorts of all pods. Cheap when all is there."""
+    firewall's reload), with the hostPorts of all pods; pass by Docker, if it has come since.
+
+    Cheap (2 ms) when all is there: for the agent's start, and now and then.
+    """
     layout = layout_of(config)
     with locked(paths):
-        bridge.ensure(layout)
-        rules.ensure(layout, lambda: _all_elements(paths))
+        _ensure(layout, paths)
+        foreign.allow(layout)
 
 
 def reset(config: Config, paths: Paths) -> None:
     """Take away the bridge with every pair on it, the table, all leases and claims."""
     layout = layout_of(config)
     with locked(paths):
+        foreign.withdraw(layout)
         rules.drop_table(layout)
         bridge.remove(layout)
         shutil.rmtree(paths.network, ignore_errors=True)
@@ -122,6 +125,12 @@ def in_use(paths: Paths) -> dict[str, PodAddresses]:
         found = {claim.uid: PodAddresses(()) for claim in claims.everyone(paths)}
         found.update({uid: PodAddresses(ips) for uid, ips in leases.by_uid(paths).items()})
     return found
+
+
+def _ensure(layout: Layout, paths: Paths) -> None:
+    bridge.ensure(layout)
+    if rules.ensure(layout, lambda: _all_elements(paths)):
+        foreign.allow(layout)
 
 
 def _open_ports(

@@ -163,4 +163,4 @@ def _hint(where: str, layout: Layout) -> str:
     accept = " and ".join(
         f"{tool} -I CHAIN {way} {layout.bridge} -j ACCEPT" for way in ("-i", "-o")
     )
-    return f"{accept}; CHAIN is DOCKER-USER where Docker runs, else FORWARD"
+    return f"{accept}; CHAIN is DOCKER-USER where Docker runs, else FORWARD (docs/network.md)"

@@ -11,6 +11,8 @@ import functools
 
 from podrun.errors import MechanismFailed, Unavailable
 
+_HANDLES = 1 << 3  # NFT_CTX_OUTPUT_HANDLE
+
 
 class NftFailed(MechanismFailed):
     """The kernel or the library refused. ``missing``: something that was named does not exist."""
@@ -24,11 +26,12 @@ class NftFailed(MechanismFailed):
         return "File exists" in self.message
 
 
-def run(what: str, commands: str) -> str:
+def run(what: str, commands: str, *, handles: bool = False) -> str:
     """Run ``commands`` as one transaction: all of it happens, or nothing. Returns the output.
 
-    ``what`` completes the sentence of an error: "open hostPort 80/TCP". Raises NftFailed, or
-    Unavailable where the library or nftables in the kernel is missing.
+    ``what`` begins the sentence of an error: "open hostPorts". ``handles`` shows the numbers of
+    rules in what is listed. Raises NftFailed, or Unavailable where the library, the right, or
+    nftables in the kernel is missing.
     """
     lib = library()
     context = lib.nft_ctx_new(0)
@@ -37,6 +40,7 @@ def run(what: str, commands: str) -> str:
     try:
         lib.nft_ctx_buffer_output(context)
         lib.nft_ctx_buffer_error(context)
+        lib.nft_ctx_output_set_flags(context, _HANDLES if handles else 0)
         failed = lib.nft_run_cmd_from_buffer(context, commands.encode())
         output: bytes = lib.nft_ctx_get_output_buffer(context)
         errors: bytes = lib.nft_ctx_get_error_buffer(context)
@@ -57,6 +61,7 @@ def library() -> ctypes.CDLL:
         ) from None
     lib.nft_ctx_new.restype = ctypes.c_void_p
     lib.nft_ctx_new.argtypes = [ctypes.c_uint32]
+    lib.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
     lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     for name in ("free", "buffer_output", "buffer_error"):
         getattr(lib, f"nft_ctx_{name}").argtypes = [ctypes.c_void_p]

@@ -109,8 +109,11 @@ def _elements(mapping: PortMapping, ip: Address) -> list[Element]:
     return [(f"hostips{version}", f"{mapping.host_ip} . {port}", value)]
 
 
-def ensure(layout: Layout, present: Callable[[], Iterable[Element]]) -> None:
-    """Make the table if it is not there whole; ``present`` finds the elements of every pod."""
+def ensure(layout: Layout, present: Callable[[], Iterable[Element]]) -> bool:
+    """Make the table if it is not there whole; ``present`` finds the elements of every pod.
+
+    Returns whether it had to be made.
+    """
     mark = _mark_of(table_text(layout))
     try:
         nft.run("look for podrun's table", f"list chain inet {layout.table} {mark}")
@@ -118,6 +121,8 @@ def ensure(layout: Layout, present: Callable[[], Iterable[Element]]) -> None:
         if not error.missing:
             raise
         rebuild(layout, present())
+        return True
+    return False
 
 
 def rebuild(layout: Layout, present: Iterable[Element]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,11 +17,11 @@ from typing import Any
 import pytest
 
 from podrun.errors import Conflict, MechanismFailed, Unavailable
-from podrun.network import attach, check, leases
+from podrun.network import attach, check, leases, nft
 from podrun.network.layout import veth_name
 from podrun.network.types import PodAddresses, PortMapping
 from podrun.node.config import Config
-from tests.integration.network_lab import HOST4, Lab, ask_tcp, ip, output, serve_tcp
+from tests.integration.network_lab import HOST4, OUTSIDE4, Lab, ask_tcp, ip, output, serve_tcp
 
 WEB, DNS = PortMapping(8001, 80), PortMapping(8053, 53, "UDP")
 QUIET = {"lo", "uplink", "labbr0"}
@@ -323,6 +324,52 @@ def test_check(lab: Lab) -> None:
     ok, said = lab.host.run(run, overlapping)["range 198.51.100.0/24"]
     assert not ok
     assert "uplink" in said
+
+
+DOCKER = """
+table ip filter {
+  chain DOCKER-USER {
+    counter return
+  }
+  chain FORWARD {
+    type filter hook forward priority filter; policy drop;
+    jump DOCKER-USER
+  }
+}
+"""
+
+
+def test_beside_docker(lab: Lab) -> None:
+    def docker_user() -> str:
+        return lab.host.run(output, "nft", "list", "chain", "ip", "filter", "DOCKER-USER")
+
+    lab.host.run(nft.run, "start docker", DOCKER)
+    before = docker_user()
+    with lab.claimed("web", WEB):
+        pod, at = lab.pod("web", WEB)
+        with (
+            pod.background(serve_tcp, "web", at.ips[0], 80),
+            lab.outside.background(serve_tcp, "outside", OUTSIDE4, 7000),
+        ):
+            assert lab.outside.run(ask_tcp, HOST4, 8001).startswith("web ")
+            assert pod.run(ask_tcp, OUTSIDE4, 7000).startswith("outside ")
+            assert all(line.ok for line in lab.host.run(check.check, lab.config))
+            lab.host.run(output, "nft", "flush", "chain", "ip", "filter", "DOCKER-USER")
+            with pytest.raises(TimeoutError):
+                pod.run(ask_tcp, OUTSIDE4, 7000, 0.3)  # so that is what let it pass
+            lab.host.run(
+                output, "nft", "add", "rule", "ip", "filter", "DOCKER-USER", "counter", "return"
+            )
+            for _ in range(2):  # Docker was started after the pod: the agent sees to it, once
+                lab.host.run(attach.restore, lab.config, lab.paths)
+            assert docker_user().count("podrun labbr0") == 2
+            assert pod.run(ask_tcp, OUTSIDE4, 7000).startswith("outside ")
+        lab.host.run(attach.reset, lab.config, lab.paths)
+    assert _uncounted(docker_user()) == _uncounted(before)
+
+
+def _uncounted(listing: str) -> str:
+    return re.sub(r"packets \d+ bytes \d+", "", listing)
 
 
 def test_errors_name_what_failed(lab: Lab) -> None:
