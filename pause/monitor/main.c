@@ -3,24 +3,23 @@
  * writes it to the log, and puts the start and the end on record, whether an agent is there or
  * not. protocol.h draws what it says to whom.
  *
- *   options ─► isolate ─► watch ─────────────────► settle ─────────► record ─► reap ─► wake agent
- *                         start, output, control   kill the rest,    exit.json
- *                         until the child ends     drain the pipes
+ *   begin ─► watch ─────────────────► kill, drain ─────► record ─► reap ─► wake the agent
+ *            start, output, control   the rest of the    exit.json
+ *            until the child ends     container, pipes
  */
-#define _GNU_SOURCE /* ppoll */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "child.h"
 #include "control.h"
+#include "isolate.h"
 #include "launch.h"
 #include "log.h"
 #include "options.h"
@@ -44,89 +43,20 @@ static struct monitor {
     struct stream out, err;
 } monitor;
 
-static void close_all_but(const struct options *options)
-{
-    int keep[] = {options->stdout_fd, options->stderr_fd, options->status_fd, options->report_fd,
-                  options->socket_fd};
-    unsigned from = 3;
-
-    for (;;) {
-        unsigned next = ~0U;
-        for (unsigned i = 0; i < sizeof(keep) / sizeof(*keep); i++)
-            if (keep[i] >= (int)from && (unsigned)keep[i] < next)
-                next = keep[i];
-        if (next > from)
-            syscall(SYS_close_range, from, next - 1, 0);
-        if (next == ~0U)
-            return;
-        from = next + 1;
-    }
-}
-
-static void ready_descriptor(int fd, const char *name)
-{
-    if (fd < 0)
-        return;
-    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
-        die(EXIT_USAGE, name, "is not an open descriptor", errno);
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
-/* Blocked is enough: nothing but SIGCHLD is ever taken out, and a write to nobody gives EPIPE. */
-static int block_signals(void)
-{
-    sigset_t all, children;
-
-    signal(SIGCHLD, SIG_DFL); /* ignored, it would reap the child and lose its status */
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, NULL);
-    sigemptyset(&children);
-    sigaddset(&children, SIGCHLD);
-    return signalfd(-1, &children, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
-static void silence_stdio(void)
-{
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-    if (null < 0)
-        die(EXIT_NO_BEGIN, "cannot open", "/dev/null", errno);
-    for (int fd = 0; fd <= 2; fd++)
-        if (fd != null)
-            dup2(null, fd);
-    if (null > 2)
-        close(null);
-}
-
 static gid_t group_of(int directory)
 {
     struct stat status;
     return fstat(directory, &status) < 0 ? (gid_t)-1 : status.st_gid;
 }
 
-/* Everything that may fail, before anything is reported; from here on nothing makes us leave. */
-static void isolate(const struct options *options)
+/* Everything that may fail comes first; once stdio is silent nothing makes us leave any more. */
+static void begin(const struct options *options)
 {
-    close_all_but(options);
-    ready_descriptor(options->stdout_fd, "--stdout");
-    ready_descriptor(options->stderr_fd, "--stderr");
-    ready_descriptor(options->status_fd, "--status");
-    ready_descriptor(options->report_fd, "--report");
-    ready_descriptor(options->socket_fd, "--socket");
-    monitor.signals = block_signals();
-    if (monitor.signals < 0)
-        die(EXIT_NO_BEGIN, "cannot watch", "SIGCHLD", errno);
+    monitor.signals = isolate(options);
     monitor.run.directory = open(options->records, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (monitor.run.directory < 0)
         die(EXIT_NO_BEGIN, "cannot open", options->records, errno);
-    silence_stdio();
-    if (chdir("/") < 0) {
-        /* it pins a directory then, which is no reason to leave a container alone */
-    }
-}
-
-static void begin(const struct options *options)
-{
+    isolate_silence();
     monitor.launch.status_fd = options->status_fd;
     monitor.launch.report_fd = options->report_fd;
     monitor.launch.pid = options->pid;
@@ -238,7 +168,6 @@ int main(int argc, char **argv)
 {
     struct options options = options_parse(argc, argv);
 
-    isolate(&options);
     begin(&options);
     struct ending ending = watch(options.pid);
     if (!options.private_pid)
