@@ -243,26 +243,19 @@ def _words(option: str, text: str | None) -> tuple[str, ...]:
 
 def _usage(paths: Paths) -> Mapping[str, Sequence[str]]:
     """Image ID → the pods with a container of it, by the agent's records."""
-    import msgspec
-
     from podrun.node.records import read_record
     from podrun.pod.facts import Facts
-
-    class Metadata(msgspec.Struct):
-        name: str = "?"
-        namespace: str = "default"
-
-    class Named(msgspec.Struct):
-        metadata: Metadata
 
     users: dict[str, list[str]] = {}
     for root in paths.pods.glob("*"):
         facts = read_record(root / "facts.json", Facts)
-        pod = read_record(root / "pod.json", Named)
-        name = f"{pod.metadata.namespace}/{pod.metadata.name}" if pod else root.name
+        pod: dict[str, Any] = read_record(root / "pod.json", dict) or {}
+        metadata = pod.get("metadata", {})
+        name = f"{metadata.get('namespace', 'default')}/{metadata.get('name', root.name)}"
         for container in facts.containers.values() if facts else ():
-            if container.current and name not in users.setdefault(container.current.image_id, []):
-                users[container.current.image_id].append(f"pod {name}")
+            if container.current:
+                known = users.setdefault(container.current.image_id, [])
+                known += [f"pod {name}"] if f"pod {name}" not in known else []
     return users
 
 

@@ -62,8 +62,8 @@ def _lower(context: int, name: str) -> None:
 
 
 def _named(path: Path, opened: contextlib.ExitStack) -> str:
-    """The path itself, since mountinfo shows it; a long one by descriptor."""
-    if len(os.fsencode(path)) <= _STRING_MAX:
+    """The path itself, since mountinfo shows it; a long one, or one to escape, by descriptor."""
+    if len(os.fsencode(path)) <= _STRING_MAX and "\\" not in str(path):
         return str(path)
     return f"/proc/self/fd/{_open(path, opened)}"
 

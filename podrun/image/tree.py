@@ -109,7 +109,13 @@ class Tree:
         return fd
 
     def _go(self, fd: int, real: list[bytes]) -> int:
-        there = openat2(self.root, b"/".join(real) or b".", DIRECTORY, 0, STRAIGHT)
+        path = b"/".join(real) or b"."
+        if len(path) > self._limits.path_bytes:  # links can lead deeper than a name can say
+            raise BadArchive(
+                f"a directory deeper than {self._limits.path_bytes} bytes of path "
+                "(limit: path_bytes)"
+            )
+        there = openat2(self.root, path, DIRECTORY, 0, STRAIGHT)
         os.close(fd)
         return there
 

@@ -291,7 +291,10 @@ def _same(source: int, target: bytes, directory: int, name: bytes) -> bool:
 
 def _failed(entry: Entry, error: OSError) -> MechanismFailed:
     name = os.fsdecode(entry.name)
+    shown = name if len(name) <= 200 else f"{name[:200]}…"
     hint = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     if error.errno == errno.EPERM and entry.kind in _DEVICE_TYPES:
         hint = "making device nodes needs root with CAP_MKNOD"
-    return MechanismFailed.from_oserror(f"unpack {name!r}", error, hint=hint)
+    return MechanismFailed(
+        f"unpack {shown!r}: {error.strerror}", hint=hint, errno=error.errno or 0
+    )  # fmt: skip
