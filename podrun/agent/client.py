@@ -92,23 +92,24 @@ def try_connect(config: Config) -> socket.socket | None:
     return connection
 
 
+def detached_command() -> tuple[str, ...]:
+    """What runs an agent in the background; the monitors have it, too."""
+    return sys.executable, "-m", "podrun.agent.main", "--detached"
+
+
 def start(config: Config) -> None:
     """Start an agent in the background and wait until it listens, or has found another one."""
-    paths = Paths(config)
-    paths.agent_log.parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(paths.agent_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        _become_agent(config, log, write)
-    os.close(log)
+        _become_agent(config, write)
     os.close(write)
     os.waitpid(child, 0)
     os.read(read, 1)  # the end of the pipe: it listens, or it is gone
     os.close(read)
 
 
-def _become_agent(config: Config, log: int, ready: int) -> NoReturn:
+def _become_agent(config: Config, ready: int) -> NoReturn:
     """Own session, no terminal, no inherited descriptor, a clean environment. Never returns."""
     try:
         if os.fork():  # its parent is not us: nobody has to reap it
@@ -116,15 +117,15 @@ def _become_agent(config: Config, log: int, ready: int) -> NoReturn:
         os.setsid()
         os.chdir("/")
         null = os.open("/dev/null", os.O_RDWR)
-        for number, fd in ((0, null), (1, log), (2, log)):
-            os.dup2(fd, number)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
         os.set_inheritable(ready, True)
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             **config.environment(),
         }
-        command = [sys.executable, "-m", "podrun.agent.main", "--ready-fd", str(ready)]
-        os.execve(sys.executable, command, environment)
+        command = [*detached_command(), "--ready-fd", str(ready)]
+        os.execve(command[0], command, environment)
     finally:
         os._exit(127)

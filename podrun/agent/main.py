@@ -20,9 +20,14 @@ from podrun.node.paths import Paths
 
 
 def main(arguments: list[str]) -> int:
-    """``--ready-fd N`` is closed once the agent listens (or has found that another one does)."""
+    """``--ready-fd N`` is closed once the agent listens (or has found that another one does).
+
+    ``--detached``: nobody watches; what it says goes to its log.
+    """
     config = node_config.load()
     paths = Paths(config)
+    if "--detached" in arguments:
+        _write_to(paths.agent_log)
     ready = int(arguments[arguments.index("--ready-fd") + 1]) if "--ready-fd" in arguments else -1
     _make_roots(paths)
     lock = take_lock(paths)
@@ -39,6 +44,14 @@ def main(arguments: list[str]) -> int:
         paths.socket.unlink(missing_ok=True)  # before the lock goes: nobody waits on a dead socket
         listener.close()
         os.close(lock)
+
+
+def _write_to(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
 
 
 def _make_roots(paths: Paths) -> None:

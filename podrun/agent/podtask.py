@@ -107,7 +107,7 @@ class PodTask:
             self._tell()
 
     def _tell(self) -> None:
-        new = events(self.stored.pod, self._told, self.facts, time.time())
+        new = events(self.stored.pod, self._told, self.facts, time.time(), self._settings)
         self._told = copy.deepcopy(self.facts)
         if new:
             self._events = merge(self._events, new)

@@ -3,8 +3,7 @@ which is given."""
 
 from __future__ import annotations
 
-import sys
-
+from podrun.agent.client import detached_command
 from podrun.api.pod import Container, Pod, SecurityContext
 from podrun.cgroup.limits import Limits
 from podrun.container.spec import DEFAULT_CAPABILITIES, ContainerSpec, Process, VolumeMount
@@ -148,7 +147,7 @@ def container_spec(
         oom_score_adj=resources.oom_score_adj(pod, container, memory_capacity),
         read_only_root=bool(context.read_only_root_filesystem),
         stop_signal=image.config.stop_signal,
-        agent_command=(sys.executable, "-m", "podrun", "agent", "--detached"),
+        agent_command=detached_command(),
     )
 
 

@@ -16,7 +16,7 @@ import os
 import posixpath
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -139,26 +139,43 @@ def _fork_child(
     """Fork C into its PID namespace: its own, pause's, or the host's."""
     cgroups = Group(spec.cgroup).hierarchy
     placed_read, placed_write = os.pipe()
-    if spec.pid_namespace == "private":
-        namespace.unshare(namespace.CLONE_NEWPID)
-    elif spec.pid_namespace == "pod":
-        fd = namespace.open_namespace(sandbox.pid, "pid")
-        namespace.setns(fd, namespace.CLONE_NEWPID, "pid namespace of pause")
-        os.close(fd)
-    pid = os.fork()
-    if pid == 0:
-        os.close(placed_write)
-        channels = child.Channels(
-            placed=placed_read,
-            go=go,
-            status=streams.status[1],
-            stdin=streams.stdin,
-            stdout=streams.stdout[1],
-            stderr=streams.stderr[1],
-        )
-        child.run(spec, prepared, channels, cgroups)
+    with _children_in_pid_namespace(spec.pid_namespace, sandbox.pid):
+        pid = os.fork()
+        if pid == 0:
+            os.close(placed_write)
+            channels = child.Channels(
+                placed=placed_read,
+                go=go,
+                status=streams.status[1],
+                stdin=streams.stdin,
+                stdout=streams.stdout[1],
+                stderr=streams.stderr[1],
+            )
+            child.run(spec, prepared, channels, cgroups)
     os.close(placed_read)
     return _Main(pid, placed_write)
+
+
+@contextlib.contextmanager
+def _children_in_pid_namespace(kind: str, pause: int) -> Iterator[None]:
+    """What is forked meanwhile is in a new one (private), in pause's (pod), or in ours (host).
+
+    Taken back afterwards: the monitor will fork once more when its container is over (to start an
+    agent), and nothing can be forked into a namespace whose PID 1 is dead.
+    """
+    ours = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if kind == "private":
+            namespace.unshare(namespace.CLONE_NEWPID)
+        elif kind == "pod":
+            fd = namespace.open_namespace(pause, "pid")
+            namespace.setns(fd, namespace.CLONE_NEWPID, "pid namespace of pause")
+            os.close(fd)
+        yield
+        if kind != "host":
+            namespace.setns(ours, namespace.CLONE_NEWPID, "pid namespace of the host")
+    finally:
+        os.close(ours)
 
 
 def _end(pid: int) -> None:
