@@ -41,7 +41,7 @@ $(BUILD)/venv: pyproject.toml setup.py scripts/venv.sh | $(BUILD)/packages
 	$(BIN)/pip install --quiet --editable '.[dev]' </dev/null; mkdir -p $(BUILD); touch $@
 
 $(BUILD)/parts: $(PAUSE_SOURCES) | $(BUILD)/venv
-	@$(GIVE_BACK) $(MAKE) -C pause install BIN=../podrun/bin; touch $@
+	@$(GIVE_BACK) $(MAKE) --silent -C pause install BIN=../podrun/bin; touch $@
 
 unit: setup  ## the tests that need no root
 	@$(GIVE_BACK) $(BIN)/pytest $(ARGS) $(or $(TESTS),tests/unit)

@@ -85,8 +85,7 @@ def main() -> None:
 
 
 def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    sys.stderr.write(text + "\n")
 
 
 def podrun(*args: str, quiet: bool = False) -> bool:
