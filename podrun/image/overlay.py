@@ -25,15 +25,17 @@ _OPTIONS = {"index": "off", "xino": "off", "metacopy": "off"}
 _STRING_MAX = 255  # of fsconfig(2)
 
 
-class OldKernel(Exception):
-    """fsconfig does not know "lowerdir+"."""
-
-
 def mount_overlay(lowers: Sequence[Path], upper: Path, work: Path) -> int:
-    """A detached overlay, ``lowers`` topmost first; the caller closes the descriptor. OSError."""
+    """A detached overlay, ``lowers`` topmost first; the caller closes the descriptor. OSError.
+
+    EINVAL may mean that "lowerdir+" is not known (6.5 says so at once, older kernels when the mount
+    is created) or that ``upper`` will not do: only the other way tells.
+    """
     try:
         return mount_by_fsconfig(lowers, upper, work)
-    except OldKernel:
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
         return mount_by_namespace(lowers, upper, work)
 
 
@@ -43,22 +45,13 @@ def mount_by_fsconfig(lowers: Sequence[Path], upper: Path, work: Path) -> int:
         opened.callback(os.close, context)
         mount.fsconfig_string(context, "source", "podrun")
         for lower in lowers:
-            _lower(context, _named(lower, opened))
+            mount.fsconfig_string(context, "lowerdir+", _named(lower, opened))
         mount.fsconfig_string(context, "upperdir", _named(upper, opened))
         mount.fsconfig_string(context, "workdir", _named(work, opened))
         for key, value in _OPTIONS.items():
             mount.fsconfig_string(context, key, value)
         mount.fsconfig_create(context, f"overlay with upper layer {upper}")
         return mount.fsmount(context)
-
-
-def _lower(context: int, name: str) -> None:
-    try:
-        mount.fsconfig_string(context, "lowerdir+", name)
-    except OSError as error:
-        if error.errno == errno.EINVAL:
-            raise OldKernel from error
-        raise
 
 
 def _named(path: Path, opened: contextlib.ExitStack) -> str:

@@ -123,6 +123,26 @@ def test_the_way_of_old_kernels_gives_the_same(tmp_path: Path, layers: list[Path
     in_child(body)
 
 
+def test_a_kernel_without_lowerdir_plus_mounts_the_old_way(
+    tmp_path: Path, layers: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before 6.5 the unknown option is noticed only when the mount is created."""
+    real = mount.fsconfig_string
+
+    def old(fs_fd: int, key: str, value: str) -> None:
+        if key != "lowerdir+":
+            real(fs_fd, key, value)
+
+    monkeypatch.setattr(mount, "fsconfig_string", old)
+
+    def body() -> None:
+        rootfs = prepare(layers, tmp_path / "a/upper")
+        assert rootfs.how == "overlay"
+        check(mounted(rootfs, tmp_path / "root"))
+
+    in_child(body)
+
+
 @pytest.mark.parametrize("old_kernel", [False, True])
 def test_127_layers(tmp_path: Path, old_kernel: bool) -> None:
     deep = tmp_path / "a name: with, odd\\characters "
