@@ -56,7 +56,8 @@ def main() -> int:
             found += MEASURES[name](figures.Sides(node, podman, work, options.rounds))
             node.delete_pods()
     if options.json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        wide = [{**msgspec.to_builtins(f), "ratio": f.ratio, "reached": f.reached} for f in found]
+        sys.stdout.write(msgspec.json.encode(wide).decode() + "\n")
     else:
         sys.stdout.write(table(found))
     return 0 if all(figure.reached is not False for figure in found) else 1
