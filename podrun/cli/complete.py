@@ -45,7 +45,8 @@ def _container_names(ctx: click.Context) -> list[str]:
     from podrun.cli.names import parse_pod
     from podrun.cli.pods import Reader
 
-    named = ctx.params.get("pod")
+    # Parsing stopped at the ``-c`` that has no value yet: arguments are still unnamed.
+    named = ctx.params.get("pod") or next(iter(ctx.args), "")
     if not named:
         return []
     stored = Reader(addresses=False).find(parse_pod(named), ctx.params.get("namespace") or "")

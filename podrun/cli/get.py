@@ -39,7 +39,7 @@ def command(
     """
     if not named:
         raise click.UsageError("which type? pods or events")
-    wanted = parse_named(named)
+    wanted = parse_named(named, lists=True)
     if wanted.type == EVENT:
         from podrun.cli.eventtable import EventQuery, show_events
 

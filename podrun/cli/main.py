@@ -5,6 +5,7 @@ A verb's module is imported when that verb is used: ``podrun ps`` must not pay f
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -23,7 +24,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Pods": {
         "apply": "Make the pods of manifests real.",
         "ps": "List pods.",
-        "get": "Show pods or events, also as JSON or YAML.",
+        "get": "Show objects of a type: pods or events.",
         "describe": "Tell everything about a pod.",
         "logs": "Print what a container wrote.",
         "exec": "Run a command in a container.",
@@ -138,9 +139,20 @@ def _report(error: BaseException, state: State) -> int:
     if isinstance(error, click.ClickException):
         _say(error.format_message().rstrip("."), _help_hint(error))
         return error.exit_code
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
-    _say(f"unexpected {text}", "" if state.debug else "run with --debug for a traceback")
+    _say(*_of_any(error, debug=state.debug))
     return 1
+
+
+def _of_any(error: BaseException, *, debug: bool) -> tuple[str, str]:
+    """Message and hint for what nobody expected, or nobody can prevent."""
+    if isinstance(error, OSError) and error.filename:
+        where = f"{error.strerror}: {error.filename}"
+        if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
+            return where, "run it with sudo"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return where, "`podrun system df` shows what podrun has there"
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"unexpected {text}", "" if debug else "run with --debug for a traceback"
 
 
 def _say(message: str, hint: str) -> None:

@@ -32,14 +32,15 @@ class Named(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
 
 
-def parse_named(args: Sequence[str]) -> Named:
+def parse_named(args: Sequence[str], *, lists: bool = False) -> Named:
     """``[TYPE] [NAME…]`` or ``TYPE/NAME…``. Raises UsageError for a type that is not supported.
 
-    A lone word that is a type means that type: a pod called ``pods`` is ``pod/pods``.
+    A lone word that is one of podrun's types means that type: a pod called ``pods`` is
+    ``pod/pods``. Other types (``job``, ``secret``) are likelier names, unless the verb ``lists``.
     """
     if not args:
         return Named(POD, ())
-    if "/" not in args[0]:
+    if "/" not in args[0] and (lists or len(args) > 1 or args[0].lower() in _TYPES):
         kind = type_of(args[0])
         if kind:
             return Named(kind, tuple(_bare(arg, kind) for arg in args[1:]))

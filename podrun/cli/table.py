@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 _GAP = "   "
+_NARROWEST = 3  # kubectl's columns have 6 characters at the least, the gap among them
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, headers: bool = True) -> str:
     """The lines, each with its newline; without rows only the header."""
     lines = [*([header] if headers else []), *(tuple(map(printable, cells)) for cells in rows)]
-    widths = widths_of([header, *lines])
+    widths = widths_of(lines)
     return "".join(line(cells, widths) for cells in lines)
 
 
 def widths_of(lines: Iterable[Sequence[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [max(_NARROWEST, *map(len, column)) for column in zip(*lines, strict=True)]
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,313 @@
+"""``apply`` and ``delete`` up to the agent: manifests in, a request out, results printed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from podrun.cli.live import Live
+from podrun.errors import WaitTimeout
+from podrun.node.config import Config
+from tests.unit.cli_node import Cli
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  containers:
+  - {name: app, image: busybox}
+"""
+
+
+class FakeAgent:
+    """Stands in for the agent's socket; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.answers: list[dict[str, Any] | Exception] = [{"done": {}}]
+
+    def call(self, config: Config, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        self.requests.append(request)
+        for answer in self.answers:
+            if isinstance(answer, Exception):
+                raise answer
+            yield answer
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return Cli(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> FakeAgent:
+    fake = FakeAgent()
+    monkeypatch.setattr("podrun.agent.client.call", fake.call)
+    return fake
+
+
+def pod(name: str) -> str:
+    return POD.replace("NAME", name)
+
+
+def result(name: str, what: str, namespace: str = "default") -> dict[str, Any]:
+    return {"object": f"pod/{name}", "namespace": namespace, "result": what}
+
+
+# ── apply ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_apply_sends_defaulted_pods(cli: Cli, agent: FakeAgent) -> None:
+    agent.answers = [result("web", "created"), {"done": {"obstacles": {}}}]
+    done = cli("apply", "-", stdin=pod("web"))
+    assert done == (0, "pod/web created\n", "")
+    (request,) = agent.requests
+    assert (request["verb"], request["wait"], request["timeout"]) == ("apply", "started", None)
+    assert request["pods"][0]["spec"]["restartPolicy"] == "Always"
+    assert request["pods"][0]["metadata"]["namespace"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("flags", "wait", "timeout"),
+    [(("--wait",), "ready", None), (("--no-wait", "--timeout=1m"), "none", 60.0)],
+)
+def test_how_long_apply_waits(
+    cli: Cli, agent: FakeAgent, flags: tuple[str, ...], wait: str, timeout: float | None
+) -> None:
+    assert cli("apply", *flags, "-", stdin=pod("web")).code == 0
+    assert (agent.requests[0]["wait"], agent.requests[0]["timeout"]) == (wait, timeout)
+
+
+def test_files_and_directories(cli: Cli, agent: FakeAgent, tmp_path: Path) -> None:
+    directory = tmp_path / "pods"
+    directory.mkdir()
+    (directory / "b.yaml").write_text(pod("b1") + "---\n" + pod("b2"))
+    (directory / "a.json").write_text(json.dumps(yaml.safe_load(pod("a"))))
+    (directory / ".c.yaml.swp").write_text("no")
+    (directory / ".d.yaml").write_text("no")
+    (directory / "README.md").write_text("no")
+    assert cli("apply", directory, "-f", "-", "-n", "team", stdin=pod("c")).code == 0
+    sent = [each["metadata"] for each in agent.requests[0]["pods"]]
+    assert [(each["namespace"], each["name"]) for each in sent] == [
+        ("team", "a"), ("team", "b1"), ("team", "b2"), ("team", "c"),
+    ]  # fmt: skip
+
+
+def test_one_bad_document_and_nothing_is_applied(cli: Cli, agent: FakeAgent) -> None:
+    text = pod("web") + "---\n" + pod("db").replace("image:", "imagge:")
+    done = cli("apply", "-", stdin=text)
+    assert done.code == 3 and done.out == "" and agent.requests == []
+    assert done.err.startswith("error: standard input:")
+    assert "spec.containers[0].imagge" in done.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: [",
+        "kind: Deployment\napiVersion: apps/v1\n",
+        pod("Web"),
+        pod("web").replace("app,", "app, command: sh,"),
+        "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n",
+        "just text",
+        "\x00\x01",
+    ],
+)
+def test_bad_manifests_are_exit_3(cli: Cli, agent: FakeAgent, text: str) -> None:
+    done = cli("apply", "-", stdin=text)
+    assert (done.code, done.out, agent.requests) == (3, "", [])
+    assert done.err.startswith("error: ")
+
+
+def test_missing_files(cli: Cli, agent: FakeAgent, tmp_path: Path) -> None:
+    done = cli("apply", tmp_path / "none.yaml")
+    assert done.code == 1
+    assert done.err == f"error: {tmp_path}/none.yaml: No such file or directory\n"
+    (tmp_path / "empty").mkdir()
+    assert cli("apply", tmp_path / "empty").code == 2
+    assert cli("apply").code == 2
+    assert agent.requests == []
+
+
+def test_the_namespace_must_agree(cli: Cli, agent: FakeAgent) -> None:
+    text = pod("web").replace("NAME", "").replace("{name: web}", "{name: web, namespace: a}")
+    assert cli("apply", "-", "-n", "a", stdin=text).code == 0
+    done = cli("apply", "-", "-n", "b", stdin=text)
+    assert done.code == 2 and "is of namespace a, but -n says b" in done.err
+
+
+def test_notes_are_said_once(cli: Cli, agent: FakeAgent) -> None:
+    text = pod("web") + "  nodeSelector: {disk: ssd}\n"
+    done = cli("apply", "-", stdin=text)
+    assert done.code == 0
+    assert done.err.count("nodeSelector") == 1 and done.err.startswith("note: ")
+
+
+def test_dry_run_needs_neither_root_nor_agent(
+    cli: Cli, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    two = pod("a") + "---\n" + pod("b")
+    documents = list(yaml.safe_load_all(cli("apply", "--dry-run", "-", stdin=two).out))
+    assert [each["metadata"]["name"] for each in documents] == ["a", "b"]
+    listed = json.loads(cli("apply", "--dry-run", "-o", "json", "-", stdin=two).out)
+    assert listed["kind"] == "List" and len(listed["items"]) == 2
+    assert agent.requests == []
+    assert cli("apply", "-o", "json", "-", stdin=two).code == 2
+
+
+def test_only_root_may_apply(cli: Cli, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    done = cli("apply", "-", stdin=pod("web"))
+    assert done == (1, "", "error: only root can apply pods (run it with sudo)\n")
+    assert cli("apply", "-", stdin="a: [").code == 3  # what is wrong anyway is said first
+
+
+def test_the_user_behind_sudo_may_read(
+    cli: Cli, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_GID", "1000")
+    cli("apply", "-", stdin=pod("web"))
+    monkeypatch.setenv("SUDO_GID", "x")
+    cli("apply", "-", stdin=pod("web"))
+    assert [request["ownerGid"] for request in agent.requests] == [1000, 0]
+
+
+def test_an_obstacle_is_a_failure(cli: Cli, agent: FakeAgent) -> None:
+    why = 'app: ErrImageNeverPull: image "busybox" is not here'
+    agent.answers = [result("web", "created"), {"done": {"obstacles": {"pod/web": why}}}]
+    done = cli("apply", "-", stdin=pod("web"))
+    assert done.code == 1 and done.out == "pod/web created\n"
+    assert done.err.startswith(f"error: pod/web cannot go on: {why}")
+
+
+def test_the_agents_error_is_ours(cli: Cli, agent: FakeAgent) -> None:
+    agent.answers = [result("web", "created"), WaitTimeout("timed out")]
+    done = cli("apply", "-", stdin=pod("web"))
+    assert done == (124, "pod/web created\n", "error: timed out\n")
+    assert cli("apply", "-q", "-", stdin=pod("web")).out == ""
+
+
+# ── delete ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_delete_by_name(cli: Cli, agent: FakeAgent) -> None:
+    web = cli.pod("web")
+    agent.answers = [result("web", "deleted"), {"done": {}}]
+    assert cli("delete", "web") == (0, 'pod "web" deleted\n', "")
+    (request,) = agent.requests
+    assert request["uids"] == [web.paths.uid]
+    assert (request["graceSeconds"], request["wait"]) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "grace"),
+    [
+        (("--force",), 0),
+        (("--now",), 1),
+        (("--grace-period", "7"), 7),
+        (("--grace-period=-1",), None),
+        (("--grace-period=0", "--force"), 0),
+    ],
+)
+def test_grace(cli: Cli, agent: FakeAgent, flags: tuple[str, ...], grace: int | None) -> None:
+    cli.pod("web")
+    assert cli("delete", "pod/web", *flags).code == 0
+    assert agent.requests[0]["graceSeconds"] == grace
+
+
+def test_all_that_is_named_must_be_there(cli: Cli, agent: FakeAgent) -> None:
+    cli.pod("web")
+    done = cli("delete", "web", "nope")
+    assert done.code == 1 and agent.requests == []
+    assert done.err == 'error: pods "nope" not found (nothing was deleted)\n'
+    assert cli("delete", "web", "nope", "--ignore-not-found").out == 'pod "web" deleted\n'
+    assert cli("delete", "nope", "--ignore-not-found").code == 0
+    assert len(agent.requests) == 1
+
+
+def test_delete_what_a_file_names(cli: Cli, agent: FakeAgent, tmp_path: Path) -> None:
+    cli.pod("web")
+    cli.pod("web", namespace="team")
+    (tmp_path / "pod.yaml").write_text(pod("web"))
+    assert cli("delete", "-f", tmp_path / "pod.yaml").code == 0
+    assert cli("delete", "-f", tmp_path / "pod.yaml", "-n", "team").code == 0
+    assert [each["uids"] for each in agent.requests] == [["uid-default-web"], ["uid-team-web"]]
+
+
+def test_delete_all(cli: Cli, agent: FakeAgent) -> None:
+    for name, namespace in (("a", "default"), ("b", "default"), ("c", "team")):
+        cli.pod(name, namespace=namespace, labels={"x": name})
+    cli.pod("a", replaces="uid-default-a")
+    cli("delete", "pods", "--all", "--wait=false")
+    cli("delete", "pods", "--all", "-A")
+    cli("delete", "-l", "x=b")
+    assert [sorted(each["uids"]) for each in agent.requests] == [
+        ["uid-default-a", "uid-default-a-new", "uid-default-b"],
+        ["uid-default-a", "uid-default-a-new", "uid-default-b", "uid-team-c"],
+        ["uid-default-b"],
+    ]
+    assert agent.requests[0]["wait"] is False
+
+
+def test_delete_usage(cli: Cli, agent: FakeAgent) -> None:
+    cli.pod("web")
+    for args in ([], ["pods"], ["web", "--all"], ["web", "-l", "a=b"], ["deploy", "x"], ["events"]):
+        assert cli("delete", *args).code == 2, args
+    assert agent.requests == []
+
+
+def test_delete_all_of_nothing(cli: Cli, agent: FakeAgent) -> None:
+    assert cli("delete", "--all") == (0, "", "No resources found.\n")
+    assert agent.requests == []
+
+
+# ── the live lines ──────────────────────────────────────────────────────────────────────────────
+
+
+class Terminal:
+    def __init__(self) -> None:
+        self.written = ""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> None:
+        self.written += text
+
+    def flush(self) -> None:
+        pass
+
+
+def test_live_lines_are_gone_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    with Live() as live:
+        live.say("pod/web", "Started container app\nand more " + "x" * 100)
+        live.say("pod/db", "Pulling")
+        live.result("pod/web created")
+        live.done("pod/web")
+    lines = terminal.written.split("\n")
+    assert max(len(line.replace("\x1b[K", "").replace("\x1b[J", "")) for line in lines) < 60
+    assert terminal.written.endswith("\x1b[1A\r\x1b[K\x1b[J")
+    assert capsys.readouterr().out == "pod/web created\n"
+
+
+def test_nothing_live_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Live() as live:
+        live.say("pod/web", "Pulling")
+        live.result("pod/web created")
+    assert capsys.readouterr() == ("pod/web created\n", "")

@@ -1,0 +1,179 @@
+"""Namespaces as a tree, disk use, and the checks that need no root."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from podrun.cli import checks
+from podrun.cli.block import Value, block
+from podrun.cli.diskuse import bytes_of, disk_use, human_size
+from podrun.cli.namespaces import Member, draw
+from podrun.node.config import Config
+from podrun.node.paths import Paths
+from tests.unit.cli_node import Cli
+
+HOST = {"net": 1, "ipc": 2, "uts": 3, "pid": 4, "mnt": 5, "cgroup": 6, "user": 7}
+
+
+def member(name: str, number: int, **inodes: int) -> Member:
+    return Member(name, number, {**HOST, **inodes})
+
+
+def test_the_tree_of_namespaces() -> None:
+    pause = member("pause", 10, net=11, ipc=12, uts=13, mnt=15)
+    app = member("app", 20, net=11, ipc=12, uts=13, pid=24, mnt=25, cgroup=26)
+    log = member("log", 30, net=11, ipc=12, uts=13, pid=34, mnt=35, cgroup=36)
+    assert "\n".join(draw(pause, [app, log], HOST)) == (
+        "pause (process 10)\n"
+        "│    holds   net 11, ipc 12, uts 13, mnt 15\n"
+        "│    host's  pid, cgroup, user\n"
+        "├─ app (process 20)\n"
+        "│    shares  net, ipc, uts\n"
+        "│    own     pid 24, mnt 25, cgroup 26\n"
+        "│    host's  user\n"
+        "└─ log (process 30)\n"
+        "     shares  net, ipc, uts\n"
+        "     own     pid 34, mnt 35, cgroup 36\n"
+        "     host's  user"
+    )
+
+
+def test_a_shared_pid_namespace_and_the_hosts_network() -> None:
+    pause = member("pause", 10, ipc=12, pid=14, mnt=15)
+    app = member("app", 20, ipc=12, pid=14, mnt=25, cgroup=26)
+    lines = list(draw(pause, [app], HOST))
+    assert "     shares  ipc, pid" in lines
+    assert "     host's  net, uts, user" in lines
+
+
+def test_blocks_keep_scalars_in_one_column() -> None:
+    values: dict[str, Value] = {
+        "Name": "web",
+        "Longer name": "a\nb",
+        "In": {"x": "1", "list": ["p", "q"]},
+        "No": "",
+    }
+    assert list(block(values)) == [
+        "Name:         web",
+        "Longer name:  a",
+        "              b",
+        "In:",
+        "  x:  1",
+        "  list:",
+        "    p",
+        "    q",
+        "No:",
+    ]
+
+
+def test_disk_use_counts_blocks_once(tmp_path: Path) -> None:
+    paths = Paths(Config(state_root=str(tmp_path / "state"), log_root=str(tmp_path / "log")))
+    upper = paths.pods / "u1" / "containers" / "app" / "0" / "upper"
+    upper.mkdir(parents=True)
+    (upper / "file").write_bytes(b"x" * 100_000)
+    os.link(upper / "file", upper / "other-name")
+    (upper / "out").symlink_to("/usr")
+    with (upper / "hole").open("wb") as file:
+        file.truncate(1 << 30)
+    uses = {each.kind: each for each in disk_use(paths)}
+    assert uses["writable layers"].count == 1
+    assert 100_000 <= uses["writable layers"].bytes < 300_000
+    assert uses["images"].bytes == uses["logs"].bytes == 0
+    assert bytes_of([tmp_path / "none"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 30, "1.0 GiB")]
+)
+def test_sizes(size: int, text: str) -> None:
+    assert human_size(size) == text
+
+
+def test_an_old_kernel_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    uname = os.uname()
+    for release, level in (("5.14.21-x", checks.FAIL), ("5.15.0", checks.OK), ("6.1.0-42", "ok")):
+        parts = (uname.sysname, uname.nodename, release, uname.version, uname.machine)
+        monkeypatch.setattr(os, "uname", lambda parts=parts: os.uname_result(parts))
+        assert checks.kernel().level == level
+
+
+def test_binaries_of_another_processor_are_found_out(tmp_path: Path) -> None:
+    program = tmp_path / "pause"
+    assert "missing" in checks._binary_problem(program, "x86_64")
+    program.write_bytes(b"\x7fELF" + b"\0" * 14 + (183).to_bytes(2, "little") + b"\0" * 40)
+    assert "not executable" in checks._binary_problem(program, "aarch64")
+    program.chmod(0o755)
+    assert checks._binary_problem(program, "aarch64") == ""
+    assert "another processor" in checks._binary_problem(program, "x86_64")
+
+
+def test_little_space_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Paths(Config(state_root=str(tmp_path / "not" / "there")))
+    real = os.statvfs(tmp_path)
+
+    def blocks(free: int) -> None:
+        values = list(real)[:10]
+        values[4], values[6], values[8] = free // real.f_frsize, 10, 10
+        monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(values))
+
+    for free, level in ((10 << 20, checks.FAIL), (500 << 20, checks.WARN), (2 << 30, checks.OK)):
+        blocks(free)
+        assert checks.disk_space(paths).level == level
+
+
+def test_a_child_reports_its_failure() -> None:
+    def fail() -> str:
+        raise OSError(1, "Operation not permitted", "fsopen")
+
+    assert "not permitted" in checks.in_child(fail)
+    assert checks.in_child(lambda: "well") == "well"
+
+
+def test_a_broken_probe_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> checks.Found:
+        raise OSError(5, "Input/output error", "/proc/self/status")
+
+    monkeypatch.setattr(checks, "capabilities", broken)
+    monkeypatch.setattr(checks, "network", lambda config: iter(()))
+    monkeypatch.setattr(checks, "overlayfs", lambda paths: checks.Found("overlayfs", "ok", ""))
+    monkeypatch.setattr(checks, "cgroups", lambda config: checks.Found("cgroups", "ok", ""))
+    found = {each.name: each for each in checks.all_checks(Config())}
+    assert found["capabilities"].level == checks.FAIL
+    assert "Input/output error" in found["capabilities"].detail
+    assert "disk space" in found
+
+
+@pytest.mark.parametrize("args", [("check",), ("reset", "--force")])
+def test_only_root(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    args: tuple[str, ...],
+) -> None:
+    cli = Cli(tmp_path, monkeypatch, capsys)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    done = cli("system", *args)
+    assert done.code == 1 and "run it with sudo" in done.err
+
+
+def test_reset_asks_or_is_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = Cli(tmp_path, monkeypatch, capsys)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    done = cli("system", "reset")
+    assert done.code == 2 and "--force" in done.err
+
+
+def test_df_and_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = Cli(tmp_path, monkeypatch, capsys)
+    assert cli("system", "df").out.splitlines()[0].split() == ["TYPE", "COUNT", "SIZE"]
+    assert '"kind": "images"' in cli("system", "df", "-o", "json").out
+    assert cli("version").out.splitlines()[0].split() == ["podrun", "0.1.0"]
+    assert "kernel: " in cli("version", "-o", "yaml").out
+    assert cli("explain", "pod.spec.nope").code == 1
