@@ -130,7 +130,7 @@ class Changes:
             task.facts.deletion = Deletion(at=now, grace_seconds=seconds, began_at=now)
         elif grace is not None and now + seconds < asked.began_at + asked.grace_seconds:
             task.facts.deletion = Deletion(at=asked.at, grace_seconds=seconds, began_at=now)
-        task.changed()
+        task.changed(durable=True)
         task.wake()
 
     # ── waiting ─────────────────────────────────────────────────────────────────────────────────

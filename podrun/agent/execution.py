@@ -103,7 +103,7 @@ class Execution:
         )
         try:
             run.image_id = str((await _said(forked, "image"))["image"])
-            await _said(forked, "created")
+            run.note = str((await _said(forked, "created"))["created"]["note"])
         except PodrunError as error:
             forked.close()
             await worker.ended(forked.pidfd, is_child=True)

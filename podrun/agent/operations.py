@@ -112,6 +112,13 @@ def _forget(stored: StoredPod) -> None:
     stored.paths.lock.unlink(missing_ok=True)
 
 
+def restore_network(node: Node) -> None:
+    """The bridge and the table, where a reboot or a firewall's reload took them away."""
+    from podrun.network.attach import restore
+
+    restore(node.config, node.paths)
+
+
 def sweep_rubbish(node: Node) -> None:
     """Directories of pods that never came to be or were being forgotten when all went dark."""
     with contextlib.suppress(FileNotFoundError):

@@ -102,8 +102,9 @@ class PodStore:
     def save_pod(self, stored: StoredPod) -> None:
         self._write(stored.paths.pod, msgspec.json.encode(stored.pod), stored.paths)
 
-    def save_facts(self, stored: StoredPod) -> None:
-        self._write(stored.paths.facts, msgspec.json.encode(stored.facts), stored.paths)
+    def save_facts(self, stored: StoredPod, *, durable: bool = True) -> None:
+        data = msgspec.json.encode(stored.facts)
+        self._write(stored.paths.facts, data, stored.paths, durable=durable)
 
     def save_events(self, stored: StoredPod, events: Sequence[Event]) -> None:
         data = msgspec.json.Encoder().encode_lines(events)

@@ -17,6 +17,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from podrun.agent.execution import Execution
 from podrun.agent.node import Node
@@ -48,7 +49,7 @@ class PodTask:
         self._events = stored.events()
         self._wake = asyncio.Event()
         self._watch = Watch(node, stored, self.happened)
-        self._execution = Execution(node, stored, self._watch, self.changed)
+        self._execution = Execution(node, stored, self._watch, partial(self.changed, durable=True))
 
     @property
     def facts(self) -> Facts:
@@ -100,10 +101,14 @@ class PodTask:
         self._told = None
         self._tell()
 
-    def changed(self) -> None:
-        """Save the facts when they are not what was last told; derive events; tell. OSError."""
+    def changed(self, *, durable: bool = False) -> None:
+        """Save the facts when they are not what was last told; derive events; tell. OSError.
+
+        A record is whole whenever we are killed; ``durable`` is for what must outlive the machine,
+        too. Of most facts the truth is elsewhere: what runs dies with it, exits are on disk.
+        """
         if self.facts != self._told and not self.released:
-            self._store.save_facts(self.stored)
+            self._store.save_facts(self.stored, durable=durable)
             self._tell()
 
     def _tell(self) -> None:

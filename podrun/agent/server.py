@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 from podrun.agent import operations, protocol, worker
@@ -45,13 +46,22 @@ class Agent:
         for stored in stored_pods:
             runs = [c.current for c in stored.facts.containers.values()]
             known[stored.paths.uid] = {run.id for run in runs if run is not None}
-        await worker.run(operations.sweep, self.node, known)
-        await worker.run(operations.sweep_rubbish, self.node)
+        await self._try(operations.sweep, self.node, known)
+        await self._try(operations.sweep_rubbish, self.node)
+        if any(not stored.pod.spec.host_network for stored in stored_pods):
+            await self._try(operations.restore_network, self.node)
         for stored in stored_pods:
             # What waits for a pod that is gone waits no longer.
             if stored.facts.replaces and stored.facts.replaces not in known:
                 stored.facts.replaces = ""
             self.add(stored).adopt()
+
+    async def _try(self, operation: Callable[..., None], *arguments: object) -> None:
+        """Of what can wait: a pod that needs it will say so by itself."""
+        try:
+            await worker.run(operation, *arguments)
+        except PodrunError as error:
+            log.warning("%s: %s (%s)", operation.__name__, error.message, error.hint)
 
     async def serve(self, listener: socket.socket) -> None:
         """Until asked to leave, or idle for long enough."""

@@ -76,7 +76,7 @@ class Group:
                 raise MechanismFailed.from_oserror(f"write {value} to {path}", error) from None
 
     def add(self, pid: int) -> None:
-        """Move one process here, in every hierarchy. OSError of the kernel as MechanismFailed."""
+        """Move one process here, in every hierarchy; 0 is the caller. Raises MechanismFailed."""
         for directory in self.directories():
             try:
                 (directory / "cgroup.procs").write_text(str(pid))

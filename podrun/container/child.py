@@ -1,6 +1,6 @@
 """The process that becomes the application (``C`` in docs/architecture.md).
 
-    placed in its cgroup ─► namespaces ─► file tree ─► user, rights ─► one byte ─► execve
+    namespaces ─► file tree ─► placed in its cgroup ─► user, rights ─► one byte ─► execve
              │                                                            │
              └────────── any failure: one JSON line on the status pipe ◄──┘   EOF: leave
 
@@ -46,6 +46,7 @@ class Prepared(msgspec.Struct, frozen=True):
     root: int
     mounts: tuple[tuple[int, str], ...]
     pause: int  # pidfd of pause
+    note: str = ""  # for the user, of how the root file system was made
 
 
 class _Step:
@@ -77,8 +78,6 @@ def _prepare(
 ) -> dict[str, str]:
     """Everything but the execve; gives the application's environment."""
     capability.not_dumpable()
-    if not os.read(channels.placed, 1):
-        os._exit(EXIT_START_FAILED)
     _set_oom_score(spec.oom_score_adj)
     step.now = "join the pod's namespaces"
     namespace.setns(
@@ -86,9 +85,9 @@ def _prepare(
         namespace.CLONE_NEWNET | namespace.CLONE_NEWIPC | namespace.CLONE_NEWUTS,
         "pause",
     )
-    namespace.unshare(namespace.CLONE_NEWNS | namespace.CLONE_NEWCGROUP)
+    namespace.unshare(namespace.CLONE_NEWNS)
     step.now = "build the file tree"
-    _build_tree(spec, prepared, cgroups)
+    _build_tree(spec, prepared, channels, cgroups)
     step.now = "change to the working directory"
     _make_working_directory(spec.process.cwd)
     step.now = "set the user and its rights"
@@ -97,7 +96,9 @@ def _prepare(
     return environment_of(spec.process, who)
 
 
-def _build_tree(spec: ContainerSpec, prepared: Prepared, cgroups: Hierarchy) -> None:
+def _build_tree(
+    spec: ContainerSpec, prepared: Prepared, channels: Channels, cgroups: Hierarchy
+) -> None:
     privileged = spec.process.privileged
     os.umask(0o022)
     tree.enter_root(prepared.root)
@@ -105,9 +106,15 @@ def _build_tree(spec: ContainerSpec, prepared: Prepared, cgroups: Hierarchy) -> 
     late = [m for m in prepared.mounts if m not in early]
     for fd, target in early:
         tree.attach(fd, target)
-    tree.mount_kernel_file_systems(cgroups, privileged=privileged)
+    tree.mount_kernel_file_systems(privileged=privileged)
     if not privileged:
         tree.hide_kernel_knobs()
+    # Moving a process between cgroups waits for all CPUs (about 10 ms), so the worker does it
+    # meanwhile; a cgroup namespace has the cgroup as its root that its maker is in.
+    if not os.read(channels.placed, 1):
+        os._exit(EXIT_START_FAILED)
+    namespace.unshare(namespace.CLONE_NEWCGROUP)
+    tree.mount_cgroups(cgroups, privileged=privileged)
     for fd, target in late:
         tree.attach(fd, target)
     if spec.read_only_root:

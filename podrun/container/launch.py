@@ -3,7 +3,7 @@
 ``launch`` runs in a forked process of its own and never returns: it ends as the monitor. What it
 tells on ``report``, one JSON object a line:
 
-    {"created": {"pid": …}}                 the run is on record and waits for its byte on ``go``
+    {"created": {"pid": …, "note": …}}      the run is on record and waits for its byte on ``go``
     {"error": {…}}                          nothing was made (errors.to_wire)
     {"started": SECONDS}                    from the monitor: the application was executed
     {"failed": {"message": …}}              from the monitor: it could not be
@@ -73,7 +73,8 @@ def launch(
         control = _control_socket(paths, spec)
         _write_record(paths, pod, spec, main.pid)
         os.write(main.placed, b"x")
-        os.write(report, b'{"created":{"pid":%d}}\n' % main.pid)
+        created = {"pid": main.pid, "note": prepared.note}
+        os.write(report, msgspec.json.encode({"created": created}) + b"\n")
         _exec_monitor(paths, spec, group, attempt, main.pid, streams, report, control)
 
 
@@ -107,7 +108,7 @@ def _prepare(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, attempt: Path
         (make(), target) for target, make in _own(pod, sandbox, spec).items() if target not in taken
     ]
     mounts += [(volumes.open_mount(m.volume, pod, read_only=m.read_only), m.target) for m in wanted]
-    return child.Prepared(root=root.fd, mounts=tuple(mounts), pause=pause)
+    return child.Prepared(root=root.fd, mounts=tuple(mounts), pause=pause, note=root.note)
 
 
 def _own(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec) -> dict[str, Callable[[], int]]:

@@ -73,13 +73,17 @@ def _open_or_make(root: int, path: str, *, directory: bool) -> int:
     return openat2(root, os.fsencode(path), os.O_PATH)
 
 
-def mount_kernel_file_systems(hierarchy: Hierarchy, *, privileged: bool) -> None:
-    """/proc, /sys, its cgroups and /dev/mqueue: they show the namespaces of who mounts them."""
+def mount_kernel_file_systems(*, privileged: bool) -> None:
+    """/proc, /sys and /dev/mqueue: they show the namespaces of who mounts them."""
     attach(mount.new_filesystem("proc", None, _QUIET), "/proc")
     read_only = 0 if privileged else mount.MOUNT_ATTR_RDONLY
     attach(mount.new_filesystem("sysfs", None, _QUIET | read_only), "/sys")
-    _mount_cgroups(hierarchy, read_only)
     attach(mount.new_filesystem("mqueue", None, _QUIET), "/dev/mqueue")
+
+
+def mount_cgroups(hierarchy: Hierarchy, *, privileged: bool) -> None:
+    """Those of the cgroup namespace that was just made: the container's own is their root."""
+    _mount_cgroups(hierarchy, 0 if privileged else mount.MOUNT_ATTR_RDONLY)
 
 
 def _mount_cgroups(hierarchy: Hierarchy, read_only: int) -> None:

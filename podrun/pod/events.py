@@ -150,6 +150,8 @@ def _run_events(container: Container, old: Run | None, run: Run, where: str) -> 
     name = container.name
     if old is None:
         yield _event(NORMAL, "Created", f"Created container: {name}", run.created_at, where)
+        if run.note and run.attempt == 0:
+            yield _event(WARNING, "RootFileSystem", run.note, run.created_at, where)
     if run.started_at is not None and (old is None or old.started_at is None):
         yield _event(NORMAL, "Started", f"Started container {name}", run.started_at, where)
     stopped_at = _stopped_at(run)

@@ -43,6 +43,7 @@ class Run(msgspec.Struct, omit_defaults=True):
     kill_sent_at: float | None = None
     stop_reason: str = ""  # why we end it, for the event: "Deleted", "SpecChanged", …
     log_dropped_lines: int = 0
+    note: str = ""  # what the user should know of how it was made, e.g. no overlayfs
 
 
 class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):

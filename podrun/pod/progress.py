@@ -11,6 +11,8 @@ from podrun.pod.startup import wanted
 
 # Tries after which a shortage no longer looks like a passing one.
 PATIENCE = 3
+# Nothing passing about these: somebody has the port, the path is not what the manifest says.
+CERTAIN = ("HostPortConflict", "FailedMount")
 
 
 def started_once(pod: Pod, facts: Facts) -> bool:
@@ -27,7 +29,7 @@ def obstacle(pod: Pod, facts: Facts) -> str:
     if facts.replaces:
         return ""
     trouble = facts.sandbox_trouble
-    if trouble is not None and trouble.count >= PATIENCE:
+    if trouble is not None and (trouble.count >= PATIENCE or trouble.reason in CERTAIN):
         return f"{trouble.reason}: {trouble.message}"
     if facts.sandbox is None:
         return ""

@@ -78,10 +78,9 @@ def _make(
     holder.create()
     sockets = _claim_ports(config, paths, spec)
     try:
-        child = PauseChild(spec, sockets)
+        child = PauseChild(spec, holder, sockets)
         undo.callback(child.abandon)
         child.wait_ready()
-        holder.add(child.pid)
         ips = _attach(config, paths, spec, child.pid)
         _write_etc(pod, spec, ips)
         record = SandboxRecord(

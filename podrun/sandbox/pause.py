@@ -18,6 +18,7 @@ import socket
 from pathlib import Path
 from typing import NoReturn
 
+from podrun.cgroup.group import Group
 from podrun.errors import MechanismFailed
 from podrun.linux import capability, mount, namespace, process
 from podrun.sandbox.spec import SandboxSpec
@@ -38,14 +39,14 @@ _OOM_SCORE_ADJ = "-998"
 class PauseChild:
     """A forked pause that waits for its byte. ``abandon`` ends it, ``let_go`` makes it pause."""
 
-    def __init__(self, spec: SandboxSpec, inherited: list[int]) -> None:
+    def __init__(self, spec: SandboxSpec, cgroup: Group, inherited: list[int]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         if spec.share_pid:
             namespace.unshare(namespace.CLONE_NEWPID)  # for our children, the next is its PID 1
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
-            _child(spec, theirs, inherited)
+            _child(spec, cgroup, theirs, inherited)
         theirs.close()
         self._channel = ours
         self.start_time = process.start_time(self.pid)
@@ -71,7 +72,9 @@ class PauseChild:
             os.waitpid(self.pid, 0)
 
 
-def _child(spec: SandboxSpec, channel: socket.socket, inherited: list[int]) -> NoReturn:
+def _child(
+    spec: SandboxSpec, cgroup: Group, channel: socket.socket, inherited: list[int]
+) -> NoReturn:
     step = "start"
     try:
         step = "make the namespaces of the sandbox"
@@ -79,10 +82,12 @@ def _child(spec: SandboxSpec, channel: socket.socket, inherited: list[int]) -> N
         step = "set the hostname"
         if not spec.host_network:
             socket.sethostname(spec.hostname)
+        channel.send(b"ready")  # the worker attaches the network while we go on
+        step = "enter the cgroup"
+        cgroup.add(0)
         step = "make the sandbox's root"
         binary = BINARY.read_bytes()
         _make_root(binary)
-        channel.send(b"ready")
         if not channel.recv(1):
             os._exit(0)  # nobody wants this sandbox any more
         step = "execute pause"
