@@ -35,10 +35,12 @@ setup: $(BUILD)/packages $(BUILD)/venv $(BUILD)/parts  ## packages (as root), .v
 $(BUILD)/packages: packaging/debian-packages scripts/packages.sh
 	@$(GIVE_BACK) scripts/packages.sh run test; mkdir -p $(BUILD); touch $@
 
+# compat: a path in a .pth file; setuptools' other way costs every start of podrun 15 ms.
 $(BUILD)/venv: pyproject.toml setup.py scripts/venv.sh | $(BUILD)/packages
 	@$(GIVE_BACK) scripts/venv.sh $(VENV); \
 	echo "pip: podrun (editable) and what it is developed with, into $(VENV)"; \
-	$(BIN)/pip install --quiet --editable '.[dev]' </dev/null; mkdir -p $(BUILD); touch $@
+	$(BIN)/pip install --quiet --config-settings editable_mode=compat --editable '.[dev]' </dev/null; \
+	mkdir -p $(BUILD); touch $@
 
 $(BUILD)/parts: $(PAUSE_SOURCES) | $(BUILD)/venv
 	@$(GIVE_BACK) $(MAKE) --silent -C pause install BIN=../podrun/bin; touch $@

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,3 +153,21 @@ def f():
         "podrun.api.load",
         "podrun.pod.x",
     ]
+
+
+@pytest.mark.parametrize("arguments", [("ps",), ("ps", "-o", "wide"), ("--help",)])
+def test_reading_loads_nothing_heavy(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    roots = {root: str(tmp_path / root) for root in ("stateRoot", "runRoot", "logRoot")}
+    config.write_text(json.dumps(roots))
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "podrun", *arguments],
+        env={**os.environ, "PODRUN_CONFIG": str(config)},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE))
+    assert "podrun.cli.main" in loaded
+    assert not loaded & {"pyroute2", "yaml", "asyncio", "podrun.agent.main", "podrun.network"}
