@@ -41,6 +41,17 @@ class KillContainer(Action, frozen=True, tag=True):
     why: str
 
 
+class RunHook(Action, frozen=True, tag=True):
+    """Begin a lifecycle hook of the current run; its end becomes a fact (``Run.post_start``…).
+
+    ``hook`` is postStart or preStop; it is given up after ``timeout`` seconds (None: never).
+    """
+
+    name: str
+    hook: str
+    timeout: float | None = None
+
+
 class PassVerdict(Action, frozen=True, tag=True):
     """Record that policy ended the pod (see ``facts.Verdict``)."""
 

@@ -27,6 +27,22 @@ class Exit(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
 
 
+class Hook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One lifecycle hook of one run; ``error`` is empty when it went well."""
+
+    began_at: float
+    done_at: float | None = None
+    error: str = ""
+
+
+class Unhealthy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A liveness or startup probe reached its failure threshold: the run must be ended."""
+
+    probe: str  # "liveness" or "startup"
+    message: str
+    at: float
+
+
 class Run(msgspec.Struct, omit_defaults=True):
     """One try at running a container; ``attempt`` numbers its log and directory from 0."""
 
@@ -43,6 +59,12 @@ class Run(msgspec.Struct, omit_defaults=True):
     kill_sent_at: float | None = None
     stop_reason: str = ""  # why we end it, for the event: "Deleted", "SpecChanged", …
     log_dropped_lines: int = 0
+    post_start: Hook | None = None
+    pre_stop: Hook | None = None
+    startup_at: float | None = None  # when the startup probe succeeded
+    ready: bool | None = None  # the readiness probe's word; None: it has not spoken
+    ready_changed_at: float | None = None
+    unhealthy: Unhealthy | None = None
     note: str = ""  # what the user should know of how it was made, e.g. no overlayfs
 
 
