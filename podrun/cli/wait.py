@@ -102,9 +102,8 @@ def _wait(reader: Reader, pods: Sequence[StoredPod], condition: str, deadline: f
 def _wait_for(
     reader: Reader, stored: StoredPod, check: Check | None, condition: str, deadline: float
 ) -> None:
-    if _holds(reader, stored, check):
-        return
-    for _ in changes(reader.paths, interval=_INTERVAL, deadline=deadline):
+    uids = (stored.pod.metadata.uid,)
+    for _ in changes(reader.paths, uids, interval=_INTERVAL, deadline=deadline):
         if _holds(reader, stored, check):
             return
     raise WaitTimeout(f"timed out waiting for {condition} on pod/{stored.key[1]}")
@@ -157,9 +156,10 @@ def _condition(name: str, value: str) -> Check:
 
 
 def _jsonpath(text: str) -> Check:
+    """``{.a.b}=VALUE``, or ``{.a.b}``: it exists."""
     path, brace, value = text.partition("}")
-    path, value = path.strip("'\"{") + "", value.strip("'\"").removeprefix("=").strip("'\"")
-    if not brace:
+    path, value = path.removeprefix("{"), value.removeprefix("=")
+    if not (brace and path):
         raise UsageError(f"--for=jsonpath={text}: not understood", hint="jsonpath={.a.b}=VALUE")
     jsonpath.check(path)
 

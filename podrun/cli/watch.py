@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from podrun.node.paths import Paths
 
@@ -19,11 +19,11 @@ Snapshot = dict[str, int]
 AT_LEAST_EVERY = 2.0
 
 
-def snapshot(paths: Paths) -> Snapshot:
-    """File → time of its last change, of all records of all pods."""
+def snapshot(paths: Paths, uids: Sequence[str] = ()) -> Snapshot:
+    """File → time of its last change, of the records of those pods (none named: of all)."""
     found: Snapshot = {}
     with contextlib.suppress(OSError):
-        for uid in os.listdir(paths.pods):
+        for uid in uids or os.listdir(paths.pods):
             for name in ("pod.json", "facts.json", "events.jsonl"):
                 path = os.path.join(paths.pods, uid, name)
                 with contextlib.suppress(OSError):
@@ -32,16 +32,22 @@ def snapshot(paths: Paths) -> Snapshot:
 
 
 def changes(
-    paths: Paths, *, interval: float = 0.2, deadline: float | None = None
+    paths: Paths,
+    uids: Sequence[str] = (),
+    *,
+    interval: float = 0.2,
+    deadline: float | None = None,
 ) -> Iterator[None]:
-    """Yields when a record changed, and now and then anyway, until ``deadline`` (time.monotonic).
+    """Yields at once, when a record changed, and now and then anyway.
 
-    The first look is now: what changed before the call is not told.
+    Until ``deadline`` (time.monotonic). What changes while the caller looks is not missed: the
+    times were taken before.
     """
-    known, told = snapshot(paths), time.monotonic()
+    known, told = snapshot(paths, uids), time.monotonic()
+    yield
     while deadline is None or time.monotonic() < deadline:
         time.sleep(interval)
-        seen, now = snapshot(paths), time.monotonic()
+        seen, now = snapshot(paths, uids), time.monotonic()
         if seen != known or now - told >= AT_LEAST_EVERY:
             known, told = seen, now
             yield

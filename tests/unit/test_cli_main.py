@@ -48,7 +48,10 @@ def test_the_list_of_verbs_says_what_their_help_says(name: str, summary: str) ->
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-@pytest.mark.parametrize("name", ["", *(name for name, _ in ALL_VERBS)])
+@pytest.mark.parametrize(
+    "name",
+    ["", "system check", "system df", "system reset", *(name for name, _ in ALL_VERBS)],
+)
 def test_help_fits_the_terminal(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, columns: int
 ) -> None:
