@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -25,6 +25,15 @@ from podrun.errors import NotFound, UsageError
 from podrun.node import config
 
 Key = tuple[str, str]
+
+
+class Scope(NamedTuple):
+    """Which pods are meant by whoever names none."""
+
+    namespace: str
+    everywhere: bool
+    selector: str
+    every: bool
 
 
 @verb(
@@ -67,21 +76,8 @@ def command(
     deleted unless everything named is there.
     """
     require_root("delete pods")
-    wanted = parse_named(named)
-    if wanted.type != POD:
-        raise UsageError("only pods can be deleted")
-    reader = Reader(addresses=False)
-    pods = reader.store.list()
-    if wanted.names or files:
-        if every or selector or everywhere:
-            raise UsageError("names go with neither --all nor --selector nor --all-namespaces")
-        keys = [(namespace or DEFAULT_NAMESPACE, name) for name in wanted.names]
-        chosen = _of_keys(pods, [*keys, *_keys_of(files, namespace)], ignore_not_found)
-    elif every or selector:
-        found = reader.select(namespace=namespace, everywhere=everywhere, selector=selector)
-        chosen = _of_keys(pods, [stored.key for stored in found], True)
-    else:
-        raise UsageError("name a pod, or say --all", hint="podrun delete web")
+    scope = Scope(namespace, everywhere, selector, every)
+    chosen = _chosen(named, files, scope, lenient=ignore_not_found)
     if not chosen:
         click.echo("No resources found.", err=True)
         return
@@ -94,6 +90,28 @@ def command(
         "timeout": timeout,
     }
     _send(request, chosen, quiet=quiet)
+
+
+def _chosen(
+    named: Sequence[str], files: Sequence[str], scope: Scope, *, lenient: bool
+) -> list[StoredPod]:
+    """Raises NotFound, unless ``lenient``, and UsageError when nothing, or too much, is named."""
+    wanted = parse_named(named)
+    if wanted.type != POD:
+        raise UsageError("only pods can be deleted")
+    reader = Reader(addresses=False)
+    pods = reader.store.list()
+    if wanted.names or files:
+        if scope.every or scope.selector or scope.everywhere:
+            raise UsageError("names go with neither --all nor --selector nor --all-namespaces")
+        keys = [(scope.namespace or DEFAULT_NAMESPACE, name) for name in wanted.names]
+        return _of_keys(pods, [*keys, *_keys_of(files, scope.namespace)], lenient)
+    if not (scope.every or scope.selector):
+        raise UsageError("name a pod, or say --all", hint="podrun delete web")
+    found = reader.select(
+        namespace=scope.namespace, everywhere=scope.everywhere, selector=scope.selector
+    )
+    return _of_keys(pods, [stored.key for stored in found], True)
 
 
 def _grace(seconds: int | None, *, now: bool, force: bool) -> int | None:
