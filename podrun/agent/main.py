@@ -133,11 +133,15 @@ def _own_cgroup(config: Config) -> Iterator[None]:
     if Path("/run/systemd/system").exists():
         yield  # the unit, or systemd-run, has its own
         return
-    before = membership()
-    group = Group(f"{config.cgroup_root}/agent")
-    with contextlib.suppress(PodrunError):
+    try:
+        before = membership()
+        group = Group(f"{config.cgroup_root}/agent")
         group.create()
         group.add(os.getpid())
+    except PodrunError as error:  # no cgroups, or none to write: each pod will say so
+        logging.warning("%s (%s)", error.message, error.hint)
+        yield
+        return
     try:
         yield
     finally:
