@@ -19,7 +19,7 @@ from pathlib import Path
 
 from podrun.cgroup.hierarchy import Hierarchy, detect
 from podrun.cgroup.limits import Limits, v1_files, v2_files
-from podrun.errors import MechanismFailed
+from podrun.errors import MechanismFailed, Unavailable
 
 #: controllers that podrun delegates to its own subtree on v2
 _DELEGATED = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb")
@@ -42,7 +42,12 @@ class Group:
         return any(directory.is_dir() for directory in self.directories())
 
     def create(self, limits: Limits | None = None) -> None:
-        """Make it (parents too) and set ``limits``. Raises MechanismFailed."""
+        """Make it (parents too) and set ``limits``. Raises MechanismFailed, Unavailable."""
+        if not self.hierarchy.roots():
+            raise Unavailable(
+                "no cgroup file system is mounted",
+                hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+            )
         try:
             for directory in self.directories():
                 directory.mkdir(parents=True, exist_ok=True)
@@ -87,9 +92,8 @@ class Group:
 
     def pids(self) -> list[int]:
         """Processes in it and below, from one hierarchy. Zombies may be among them."""
-        root = self.hierarchy.roots()[0] / self.path
         found: list[int] = []
-        for directory in _walk(root):
+        for directory in (d for root in self.directories()[:1] for d in _walk(root)):
             with contextlib.suppress(FileNotFoundError, OSError):
                 found += [int(line) for line in (directory / "cgroup.procs").read_text().split()]
         return found

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from podrun.errors import Unavailable
-
 #: the v1 controllers podrun puts its processes into, where they are mounted
 V1_CONTROLLERS = (
     "cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio", "hugetlb",
@@ -62,13 +60,8 @@ def parse_mounts(text: str) -> Hierarchy:
 
 @functools.cache
 def detect() -> Hierarchy:
-    """The cgroups of this machine. Raises Unavailable when none are mounted."""
+    """The cgroups of this machine; an empty Hierarchy when none are mounted."""
     found = parse_mounts(Path("/proc/self/mounts").read_text())
-    if found.v2 is None and not found.v1:
-        raise Unavailable(
-            "no cgroup file system is mounted",
-            hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup",
-        )
     if found.v2 is None:
         return found
     controllers = tuple((found.v2 / "cgroup.controllers").read_text().split())
