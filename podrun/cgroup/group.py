@@ -23,6 +23,8 @@ from podrun.errors import MechanismFailed, Unavailable
 
 #: controllers that podrun delegates to its own subtree on v2
 _DELEGATED = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb")
+#: where the processes of a container's own root cgroup go, to make room
+_INIT = "init"
 
 
 class Group:
@@ -209,9 +211,31 @@ def _delegate(root: Path, path: str, controllers: tuple[str, ...]) -> None:
         control = directory / "cgroup.subtree_control"
         missing = set(wanted) - set(control.read_text().split())
         for controller in sorted(missing):
-            with contextlib.suppress(OSError):  # e.g. cpu beside real-time processes: go without
+            try:
+                control.write_text(f"+{controller}")
+            except OSError as error:
+                if directory != root or error.errno != errno.EBUSY:
+                    continue  # e.g. cpu beside real-time processes: go without
+                _make_room(root)
                 control.write_text(f"+{controller}")
         directory = directory / part
+
+
+def _make_room(root: Path) -> None:
+    """Move what is in the root itself one level down: v2 delegates only from an empty cgroup.
+
+    So it is in a container, whose root is a cgroup like any other. What forks meanwhile is caught
+    by the next turn.
+    """
+    leaf = root / _INIT
+    leaf.mkdir(exist_ok=True)
+    for _ in range(100):
+        pids = (root / "cgroup.procs").read_text().split()
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                (leaf / "cgroup.procs").write_text(pid)
 
 
 def _inherit_cpuset(root: Path, path: str) -> None:
