@@ -52,11 +52,9 @@ class Group:
             )
         try:
             for directory in self.directories():
-                directory.mkdir(parents=True, exist_ok=True)
+                os.makedirs(directory, exist_ok=True)
             if self.hierarchy.v2 and self.hierarchy.v2_controllers:
                 _delegate(self.hierarchy.v2, self.path, self.hierarchy.v2_controllers)
-            if "cpuset" in self.hierarchy.v1:
-                _inherit_cpuset(self.hierarchy.v1["cpuset"], self.path)
         except OSError as error:
             raise MechanismFailed.from_oserror(
                 f"make the cgroup {self.path}", error, hint=_hint(error)
@@ -236,16 +234,6 @@ def _make_room(root: Path) -> None:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 (leaf / "cgroup.procs").write_text(pid)
-
-
-def _inherit_cpuset(root: Path, path: str) -> None:
-    """v1 starts a cpuset empty, and an empty one takes no process."""
-    directory = root
-    for part in path.split("/"):
-        parent, directory = directory, directory / part
-        for name in ("cpuset.cpus", "cpuset.mems"):
-            if not (directory / name).read_text().strip():
-                (directory / name).write_text((parent / name).read_text())
 
 
 def _hint(error: OSError) -> str:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-#: the v1 controllers podrun puts its processes into, where they are mounted
-V1_CONTROLLERS = (
-    "cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio", "hugetlb",
-)  # fmt: skip
+#: The v1 controllers podrun puts its processes into, where they are mounted: those that limit or
+#: count what a Pod can ask for. Each one costs a directory and a move for every container.
+V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "devices", "hugetlb")
 
 
 class Hierarchy(msgspec.Struct, frozen=True):

@@ -6,7 +6,6 @@ Anywhere else nothing is shown but results: logs and scripts want those alone.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from types import TracebackType
 
@@ -64,7 +63,7 @@ class Live:
     def _draw(self) -> None:
         if not self._shown:
             return
-        columns = shutil.get_terminal_size().columns
+        columns = _columns()
         self._erase()
         for name, text in self._lines.items():
             line = f"{name}: {' '.join(text.split())}"
@@ -77,3 +76,11 @@ class Live:
             sys.stderr.write(_UP.format(self._drawn) + _CLEAR_LINE + _CLEAR_BELOW)
             sys.stderr.flush()
         self._drawn = 0
+
+
+def _columns() -> int:
+    """Of the terminal that stderr is; shutil's own answer would cost 4 ms of imports."""
+    try:
+        return os.get_terminal_size(2).columns or 80
+    except OSError:
+        return 80

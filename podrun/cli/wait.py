@@ -80,9 +80,17 @@ def command(
     pods = reader.select(names, namespace=namespace, everywhere=everywhere, selector=selector)
     if not pods and condition != "delete":
         raise NotFound("no pod matches")
+    if condition != "delete":
+        pods = [_newest(reader, stored) for stored in pods]
     deadline = time.monotonic() + (timeout if timeout >= 0 else _FOREVER)
     _wait(reader, pods, condition, deadline)
     return _pod_code(reader, pods) if condition == "exit" else 0
+
+
+def _newest(reader: Reader, stored: StoredPod) -> StoredPod:
+    """The pod that bears the name in the end: the one that waits for ``stored`` to be gone."""
+    named = [each for each in reader.store.list() if each.key == stored.key]
+    return max(named, key=lambda each: each.facts.accepted_at, default=stored)
 
 
 def _existing(reader: Reader, namespace: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -61,14 +61,14 @@ def launch(
     """
     with ExitStack() as undo:
         group = Group(spec.cgroup)
-        undo.callback(group.remove)
-        group.create(spec.limits)
         attempt = pod.attempt(spec.name, spec.attempt)
         _make_directories(pod, attempt, Path(spec.log).parent)
         prepared = _prepare(pod, sandbox, spec, attempt)
         streams = _Streams()
         main = _fork_child(paths, sandbox, spec, prepared, streams, go)
+        undo.callback(group.remove)
         undo.callback(_end, main.pid)
+        group.create(spec.limits)
         group.add(main.pid)
         control = _control_socket(paths, spec)
         _write_record(paths, pod, spec, main.pid)

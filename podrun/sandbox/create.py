@@ -73,13 +73,14 @@ def _make(
     config: Config, paths: Paths, pod: PodPaths, spec: SandboxSpec, undo: ExitStack
 ) -> SandboxRecord:
     group = Group(spec.cgroup)
-    group.create(Limits(spec.cpu_shares, spec.cpu_quota_us, spec.memory_bytes))
     holder = group.child("pause")
-    holder.create()
     sockets = _claim_ports(config, paths, spec)
     try:
         child = PauseChild(spec, holder, sockets)
         undo.callback(child.abandon)
+        group.create(Limits(spec.cpu_shares, spec.cpu_quota_us, spec.memory_bytes))
+        holder.create()
+        child.enter_cgroup()
         child.wait_ready()
         ips = _attach(config, paths, spec, child.pid)
         _write_etc(pod, spec, ips)

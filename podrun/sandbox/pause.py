@@ -51,6 +51,10 @@ class PauseChild:
         self._channel = ours
         self.start_time = process.start_time(self.pid)
 
+    def enter_cgroup(self) -> None:
+        """Its cgroup is there now; it may go in."""
+        self._channel.send(b"c")
+
     def wait_ready(self) -> None:
         """Until its namespaces stand. Raises MechanismFailed with what the child says."""
         answer = self._channel.recv(4096)
@@ -84,6 +88,8 @@ def _child(
             socket.sethostname(spec.hostname)
         channel.send(b"ready")  # the worker attaches the network while we go on
         step = "enter the cgroup"
+        if not channel.recv(1):
+            os._exit(0)
         cgroup.add(0)
         step = "make the sandbox's root"
         binary = BINARY.read_bytes()
