@@ -7,7 +7,7 @@ out=$2
 exec >"$out/log" 2>&1
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export HOME=/root LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+export HOME=/root LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PODRUN_TEST_PATIENCE=8
 modprobe --all overlay veth bridge br_netfilter nf_tables nft_chain_nat nft_masq nft_nat nft_ct \
     nft_compat ip_tables loop dummy 2>/dev/null
 for module in overlay veth bridge nf_tables nft_chain_nat; do

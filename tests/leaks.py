@@ -60,7 +60,7 @@ def settled(look: Callable[[], list[Trace]], timeout: float = 10.0) -> list[Trac
 
     Ending takes a moment: a killed process unmounts and frees its namespaces after its death.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * float(os.environ.get("PODRUN_TEST_PATIENCE", "1"))
     pause = 0.01
     while (found := look()) and time.monotonic() < deadline:
         time.sleep(pause)

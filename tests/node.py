@@ -30,11 +30,13 @@ from tests import leaks
 
 T = TypeVar("T")
 PROJECT = Path(__file__).resolve().parent.parent
+# Time limits say when something hangs; on an emulated machine they are longer.
+PATIENCE = float(os.environ.get("PODRUN_TEST_PATIENCE", "1"))
 
 
 def wait_until(look: Callable[[], T], timeout: float = 20.0, what: str = "") -> T:
     """The first truthy value of ``look``. AssertionError when there is none in ``timeout`` s."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     pause = 0.01
     while not (value := look()):
         if time.monotonic() > deadline:
@@ -83,16 +85,19 @@ class Node:
         self, *args: str | Path, check: bool = True, input: str | None = None, timeout: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end. With ``check`` an exit code other than 0 fails the test."""
-        done = subprocess.run(
-            self.command(*args),
-            env=self.environment,
-            cwd=PROJECT,
-            input="" if input is None else input,
-            timeout=timeout,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                self.command(*args),
+                env=self.environment,
+                cwd=PROJECT,
+                input="" if input is None else input,
+                timeout=timeout * PATIENCE,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"{error}: {error.stderr!r}\n{self._agent_log()}") from None
         if check and done.returncode != 0:
             raise AssertionError(f"podrun {' '.join(map(str, args))}: {self._account(done)}")
         return done
