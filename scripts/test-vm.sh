@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 vm=$PWD/.venv/build/vm
 out=$vm/out
-minutes=${VM_MINUTES:-60}
+minutes=${VM_MINUTES:-120}
 
 # A kernel package is unpacked, not installed: what this machine boots is not our business.
 unpack() { # PACKAGE DIR
