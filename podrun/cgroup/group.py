@@ -20,9 +20,12 @@ from pathlib import Path
 from podrun.cgroup.hierarchy import Hierarchy, detect
 from podrun.cgroup.limits import Limits, v1_files, v2_files
 from podrun.errors import MechanismFailed, Unavailable
+from podrun.linux import clone
 
 #: controllers that podrun delegates to its own subtree on v2
 _DELEGATED = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb")
+#: what clone3 answers where it is forbidden (a container's seccomp filter), unknown, or too old
+_NO_CLONE3 = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG)
 #: where the processes of a container's own root cgroup go, to make room
 _INIT = "init"
 
@@ -89,6 +92,41 @@ class Group:
                 raise MechanismFailed.from_oserror(
                     f"put process {pid} into {directory}", error, hint=_hint(error)
                 ) from None
+
+    def fork(self) -> int:
+        """Like os.fork; the child is born here as far as the kernel can, and calls ``enter``.
+
+        The child must soon exec or _exit (see ``linux.clone``). Raises OSError.
+        """
+        if self.hierarchy.v2 is not None:
+            fd = os.open(self.hierarchy.v2 / self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return clone.fork_into(fd)
+            except OSError as error:
+                if error.errno not in _NO_CLONE3:
+                    raise
+            finally:
+                os.close(fd)
+        return os.fork()
+
+    def enter(self) -> None:
+        """Move the caller here, where it was not born here. Raises MechanismFailed.
+
+        On v1 by ``tasks``, which for the caller's own thread needs no lock (since 6.0).
+        """
+        here = f"/{self.path}"
+        inside = Path("/proc/self/cgroup").read_text().splitlines()
+        try:
+            if self.hierarchy.v2 and not any(
+                row.startswith("0::") and row.endswith(here) for row in inside
+            ):
+                (self.hierarchy.v2 / self.path / "cgroup.procs").write_text("0")
+            for root in dict.fromkeys(self.hierarchy.v1.values()):
+                (root / self.path / "tasks").write_text("0")
+        except OSError as error:
+            raise MechanismFailed.from_oserror(
+                f"enter the cgroup {self.path}", error, hint=_hint(error)
+            ) from None
 
     def pids(self) -> list[int]:
         """Processes in it and below, from one hierarchy. Zombies may be among them."""

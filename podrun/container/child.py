@@ -1,6 +1,6 @@
 """The process that becomes the application (``C`` in docs/architecture.md).
 
-    namespaces ─► file tree ─► placed in its cgroup ─► user, rights ─► one byte ─► execve
+    its cgroup ─► namespaces ─► file tree ─► user, rights ─► one byte ─► execve
              │                                                            │
              └────────── any failure: one JSON line on the status pipe ◄──┘   EOF: leave
 
@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import msgspec
 
+from podrun.cgroup.group import Group
 from podrun.cgroup.hierarchy import Hierarchy
 from podrun.container import tree, user
 from podrun.container.records import StartFailure
@@ -32,7 +33,6 @@ _UMASK = 0o022
 class Channels(msgspec.Struct, frozen=True):
     """Descriptors of the child: see the picture in docs/architecture.md."""
 
-    placed: int  # read: one byte once the cgroup is right
     go: int  # read: one byte when the run is on record
     status: int  # write, close-on-exec
     stdin: int
@@ -55,13 +55,11 @@ class _Step:
     now = "start"
 
 
-def run(
-    spec: ContainerSpec, prepared: Prepared, channels: Channels, cgroups: Hierarchy
-) -> NoReturn:
+def run(spec: ContainerSpec, prepared: Prepared, channels: Channels, group: Group) -> NoReturn:
     """Never returns: becomes the application or exits with EXIT_START_FAILED."""
     step = _Step()
     try:
-        environment = _prepare(spec, prepared, channels, cgroups, step)
+        environment = _prepare(spec, prepared, group, step)
         step.now = "wait for the record"
         if not os.read(channels.go, 1):
             os._exit(EXIT_START_FAILED)  # whoever wanted this run is gone
@@ -73,11 +71,11 @@ def run(
     os._exit(EXIT_START_FAILED)
 
 
-def _prepare(
-    spec: ContainerSpec, prepared: Prepared, channels: Channels, cgroups: Hierarchy, step: _Step
-) -> dict[str, str]:
+def _prepare(spec: ContainerSpec, prepared: Prepared, group: Group, step: _Step) -> dict[str, str]:
     """Everything but the execve; gives the application's environment."""
     capability.not_dumpable()
+    step.now = "enter the cgroup"
+    group.enter()
     _set_oom_score(spec.oom_score_adj)
     step.now = "join the pod's namespaces"
     namespace.setns(
@@ -87,7 +85,7 @@ def _prepare(
     )
     namespace.unshare(namespace.CLONE_NEWNS)
     step.now = "build the file tree"
-    _build_tree(spec, prepared, channels, cgroups)
+    _build_tree(spec, prepared, group.hierarchy)
     step.now = "change to the working directory"
     _make_working_directory(spec.process.cwd)
     step.now = "set the user and its rights"
@@ -96,9 +94,7 @@ def _prepare(
     return environment_of(spec.process, who)
 
 
-def _build_tree(
-    spec: ContainerSpec, prepared: Prepared, channels: Channels, cgroups: Hierarchy
-) -> None:
+def _build_tree(spec: ContainerSpec, prepared: Prepared, cgroups: Hierarchy) -> None:
     privileged = spec.process.privileged
     os.umask(0o022)
     tree.enter_root(prepared.root)
@@ -109,11 +105,7 @@ def _build_tree(
     tree.mount_kernel_file_systems(privileged=privileged)
     if not privileged:
         tree.hide_kernel_knobs()
-    # Moving a process between cgroups waits for all CPUs (about 10 ms), so the worker does it
-    # meanwhile; a cgroup namespace has the cgroup as its root that its maker is in.
-    if not os.read(channels.placed, 1):
-        os._exit(EXIT_START_FAILED)
-    namespace.unshare(namespace.CLONE_NEWCGROUP)
+    namespace.unshare(namespace.CLONE_NEWCGROUP)  # its root is the cgroup that its maker is in
     tree.mount_cgroups(cgroups, privileged=privileged)
     for fd, target in late:
         tree.attach(fd, target)

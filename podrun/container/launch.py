@@ -65,17 +65,15 @@ def launch(
         _make_directories(pod, attempt, Path(spec.log).parent)
         prepared = _prepare(pod, sandbox, spec, attempt)
         streams = _Streams()
-        main = _fork_child(paths, sandbox, spec, prepared, streams, go)
         undo.callback(group.remove)
-        undo.callback(_end, main.pid)
         group.create(spec.limits)
-        group.add(main.pid)
+        main = _fork_child(group, sandbox, spec, prepared, streams, go)
+        undo.callback(_end, main)
         control = _control_socket(paths, spec)
-        _write_record(paths, pod, spec, main.pid)
-        os.write(main.placed, b"x")
-        created = {"pid": main.pid, "note": prepared.note}
+        _write_record(paths, pod, spec, main)
+        created = {"pid": main, "note": prepared.note}
         os.write(report, msgspec.json.encode({"created": created}) + b"\n")
-        _exec_monitor(paths, spec, group, attempt, main.pid, streams, report, control)
+        _exec_monitor(paths, spec, group, attempt, main, streams, report, control)
 
 
 class _Streams:
@@ -86,11 +84,6 @@ class _Streams:
         self.stderr = os.pipe()
         self.status = os.pipe()
         self.stdin = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-
-
-class _Main(msgspec.Struct, frozen=True):
-    pid: int
-    placed: int
 
 
 def _prepare(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, attempt: Path) -> child.Prepared:
@@ -130,31 +123,26 @@ def _open_shm(pause: int) -> int:
 
 
 def _fork_child(
-    paths: Paths,
+    group: Group,
     sandbox: Sandbox,
     spec: ContainerSpec,
     prepared: child.Prepared,
     streams: _Streams,
     go: int,
-) -> _Main:
-    """Fork C into its PID namespace: its own, pause's, or the host's."""
-    cgroups = Group(spec.cgroup).hierarchy
-    placed_read, placed_write = os.pipe()
+) -> int:
+    """Fork C into its cgroup and its PID namespace: its own, pause's, or the host's."""
     with _children_in_pid_namespace(spec.pid_namespace, sandbox.pid):
-        pid = os.fork()
+        pid = group.fork()
         if pid == 0:
-            os.close(placed_write)
             channels = child.Channels(
-                placed=placed_read,
                 go=go,
                 status=streams.status[1],
                 stdin=streams.stdin,
                 stdout=streams.stdout[1],
                 stderr=streams.stderr[1],
             )
-            child.run(spec, prepared, channels, cgroups)
-    os.close(placed_read)
-    return _Main(pid, placed_write)
+            child.run(spec, prepared, channels, group)
+    return pid
 
 
 @contextlib.contextmanager

@@ -76,11 +76,10 @@ def _make(
     holder = group.child("pause")
     sockets = _claim_ports(config, paths, spec)
     try:
-        child = PauseChild(spec, holder, sockets)
-        undo.callback(child.abandon)
         group.create(Limits(spec.cpu_shares, spec.cpu_quota_us, spec.memory_bytes))
         holder.create()
-        child.enter_cgroup()
+        child = PauseChild(spec, holder, sockets)
+        undo.callback(child.abandon)
         child.wait_ready()
         ips = _attach(config, paths, spec, child.pid)
         _write_etc(pod, spec, ips)

@@ -1,7 +1,7 @@
 """The pause process: the one that holds a pod's namespaces.
 
 worker                                   child
-  │ fork (into a new PID namespace) ───────► │ unshare(net, ipc, uts, mnt); hostname; sysctls
+  │ fork (into its cgroup)        ───────► │ unshare(net, ipc, uts, mnt); hostname; sysctls
   │ ◄──────────────────────── "ready" ────── │ root := a small read-only tmpfs with /dev/shm
   │ the network is attached, the record      │
   │ is written                               │
@@ -43,17 +43,13 @@ class PauseChild:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         if spec.share_pid:
             namespace.unshare(namespace.CLONE_NEWPID)  # for our children, the next is its PID 1
-        self.pid = os.fork()
+        self.pid = cgroup.fork()
         if self.pid == 0:
             ours.close()
             _child(spec, cgroup, theirs, inherited)
         theirs.close()
         self._channel = ours
         self.start_time = process.start_time(self.pid)
-
-    def enter_cgroup(self) -> None:
-        """Its cgroup is there now; it may go in."""
-        self._channel.send(b"c")
 
     def wait_ready(self) -> None:
         """Until its namespaces stand. Raises MechanismFailed with what the child says."""
@@ -81,16 +77,14 @@ def _child(
 ) -> NoReturn:
     step = "start"
     try:
+        step = "enter the cgroup"
+        cgroup.enter()
         step = "make the namespaces of the sandbox"
         _unshare(spec)
         step = "set the hostname"
         if not spec.host_network:
             socket.sethostname(spec.hostname)
         channel.send(b"ready")  # the worker attaches the network while we go on
-        step = "enter the cgroup"
-        if not channel.recv(1):
-            os._exit(0)
-        cgroup.add(0)
         step = "make the sandbox's root"
         binary = BINARY.read_bytes()
         _make_root(binary)
