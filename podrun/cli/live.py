@@ -79,8 +79,9 @@ class Live:
 
 
 def _columns() -> int:
-    """Of the terminal that stderr is; shutil's own answer would cost 4 ms of imports."""
+    """$COLUMNS, else what stderr's terminal says; shutil's answer would cost 4 ms of imports."""
+    told = os.environ.get("COLUMNS", "")
     try:
-        return os.get_terminal_size(2).columns or 80
+        return int(told) if told.isdecimal() else os.get_terminal_size(2).columns or 80
     except OSError:
         return 80

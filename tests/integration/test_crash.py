@@ -169,7 +169,9 @@ def sandbox_record(node: Node) -> SandboxRecord:
                 return found
         return None
 
-    return wait_until(look, what="a sandbox record")
+    found = wait_until(look, what="a sandbox record")
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("round", range(4))
