@@ -34,7 +34,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 PATIENCE = float(os.environ.get("PODRUN_TEST_PATIENCE", "1"))
 
 
-def wait_until(look: Callable[[], T], timeout: float = 20.0, what: str = "") -> T:
+def wait_until(look: Callable[[], T | None], timeout: float = 20.0, what: str = "") -> T:
     """The first truthy value of ``look``. AssertionError when there is none in ``timeout`` s."""
     deadline = time.monotonic() + timeout * PATIENCE
     pause = 0.01
@@ -125,7 +125,7 @@ class Node:
         status: dict[str, Any] = self.pod(name, namespace).get("status", {})
         return status
 
-    def wait_until(self, look: Callable[[], T], timeout: float = 20.0, what: str = "") -> T:
+    def wait_until(self, look: Callable[[], T | None], timeout: float = 20.0, what: str = "") -> T:
         try:
             return wait_until(look, timeout, what)
         except AssertionError as error:
