@@ -17,7 +17,7 @@ BINDIR ?= /usr/local/bin
 TESTS ?=
 ARGS ?=
 
-PAUSE_SOURCES := $(wildcard pause/Makefile pause/*.S pause/*.[ch] pause/monitor/*.[ch])
+PAUSE_SOURCES := $(wildcard pause/Makefile pause/*.S pause/*.[ch] pause/monitor/*.[ch] pause/enter/*.[ch])
 PYTHON_SOURCES := podrun tests scripts bench
 
 # Whatever happens: what root makes in a user's checkout is the user's in the end.

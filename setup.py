@@ -13,7 +13,7 @@ from setuptools.dist import Distribution
 from setuptools.errors import PlatformError
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("pause", "monitor")
+PARTS = ("pause", "monitor", "enter")
 
 
 def _require_compiler() -> None:

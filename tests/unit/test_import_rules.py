@@ -21,6 +21,8 @@ PAGE = PROJECT / "docs" / "architecture.md"
 # a module of one; None: everywhere.
 HOMES: dict[str, tuple[str, ...] | None] = {
     "click": ("cli",),
+    "h11": ("probe",),
+    "h2": ("probe",),
     "msgspec": None,
     "prctl": ("linux",),
     "psutil": ("agent", "cli"),

@@ -1,0 +1,119 @@
+#define _GNU_SOURCE
+#include "become.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* From linux/capability.h and linux/close_range.h, which a bare musl does not bring along. */
+#define CAPABILITY_VERSION_3 0x20080522
+#define CLOEXEC_ALL 4
+
+struct capability_header {
+    uint32_t version;
+    int pid;
+};
+
+struct capability_data {
+    uint32_t effective, permitted, inheritable;
+};
+
+_Noreturn static void fail(int status, const char *what, const char *object, int error)
+{
+    dprintf(status, "%s \"%s\": %s", what, object, strerror(error));
+    _exit(126);
+}
+
+/* The kernel itself says where its list of capabilities ends. */
+static int drop_bounding(uint64_t keep)
+{
+    for (int number = 0; number < 64; number++)
+        if (!(keep >> number & 1) && prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0)
+            return errno == EINVAL ? 0 : -1;
+    return 0;
+}
+
+static int set_capabilities(uint64_t bits)
+{
+    struct capability_header header = {.version = CAPABILITY_VERSION_3};
+    struct capability_data data[2] = {
+        {.effective = bits, .permitted = bits},
+        {.effective = bits >> 32, .permitted = bits >> 32},
+    };
+
+    return syscall(SYS_capset, &header, data);
+}
+
+/* As podrun.container.child.confine does it for the container itself. */
+static void confine(const struct options *options, int status)
+{
+    if (drop_bounding(options->capabilities) < 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        fail(status, "drop", "capabilities", errno);
+    /* The bare calls: this process has one thread, and libc's wrappers only add signals to others. */
+    if (syscall(SYS_setgroups, options->group_count, options->groups) < 0 ||
+        prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
+        syscall(SYS_setresgid, options->gid, options->gid, options->gid) < 0 ||
+        syscall(SYS_setresuid, options->uid, options->uid, options->uid) < 0)
+        fail(status, "become", "the user", errno);
+    if (set_capabilities(options->capabilities) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+        fail(status, "set", "capabilities", errno);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (options->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        fail(status, "set", "no_new_privs", errno);
+}
+
+/* execve with the search of $PATH in the command's own environment. Returns with errno. */
+static void execute(char **command)
+{
+    extern char **environ;
+    const char *name = command[0], *path = getenv("PATH");
+    char file[4096];
+    int failure = ENOENT;
+
+    if (strchr(name, '/')) {
+        execve(name, command, environ);
+        return;
+    }
+    while (path) {
+        const char *end = strchrnul(path, ':');
+        int length = end - path;
+        int used = snprintf(file, sizeof(file), "%.*s/%s", length ? length : 1,
+                            length ? path : ".", name);
+        if (used < (int)sizeof(file))
+            execve(file, command, environ);
+        if (errno == EACCES)
+            failure = EACCES; /* go on: another directory may have one that runs */
+        else if (errno != ENOENT && errno != ENOTDIR)
+            return;
+        path = *end ? end + 1 : NULL;
+    }
+    errno = failure;
+}
+
+void become(const struct options *options, int status)
+{
+    sigset_t none;
+
+    umask(022);
+    if (chdir(options->directory) < 0)
+        fail(status, "change to the working directory", options->directory, errno);
+    confine(options, status);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* after the change of user, which takes it back */
+    syscall(SYS_close_range, 3, ~0U, CLOEXEC_ALL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execute(options->command);
+    if (errno == ENOENT && !strchr(options->command[0], '/'))
+        dprintf(status, "exec \"%s\": executable file not found in $PATH", options->command[0]);
+    else
+        fail(status, "exec", options->command[0], errno);
+    _exit(127);
+}
