@@ -41,7 +41,10 @@ def resolve_user(record: ContainerRecord) -> user.User:
     NotFound when the container has ended, MechanismFailed for an unknown name.
     """
     pidfd = _main_process(record)
-    namespace.setns(pidfd, namespace.CLONE_NEWNS, record.name)
+    try:
+        namespace.setns(pidfd, namespace.CLONE_NEWNS, record.name)
+    except ProcessLookupError:
+        raise _not_running(record) from None
     return user.resolve(record.process)
 
 
@@ -50,8 +53,12 @@ def _main_process(record: ContainerRecord) -> int:
     if record.boot_id == process.boot_id():
         pidfd = process.pidfd_of(record.pid, record.start_time)
     if pidfd is None:
-        raise NotFound(f"container {record.name} is not running")
+        raise _not_running(record)
     return pidfd
+
+
+def _not_running(record: ContainerRecord) -> NotFound:
+    return NotFound(f"container {record.name} is not running")
 
 
 class Entrance:
