@@ -22,8 +22,9 @@ from podrun.cgroup.limits import Limits, v1_files, v2_files
 from podrun.errors import MechanismFailed, Unavailable
 from podrun.linux import clone
 
-#: controllers that podrun delegates to its own subtree on v2
-_DELEGATED = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb")
+#: Controllers of v2 that podrun limits or counts with, and so enables on the way to its own. No
+#: others: what is enabled here cannot be mounted as v1 by somebody else.
+_DELEGATED = ("cpu", "memory", "pids")
 #: what clone3 answers where it is forbidden (a container's seccomp filter), unknown, or too old
 _NO_CLONE3 = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG)
 #: where the processes of a container's own root cgroup go, to make room
