@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import field
 
 from podrun.api.base import Object
+from podrun.api.probe import Lifecycle, Probe
 
 
 class ContainerPort(Object, kw_only=True, frozen=True):
@@ -52,8 +53,20 @@ class SecurityContext(Object, kw_only=True, frozen=True):
     run_as_user: int | None = None
 
 
+class ContainerRestartRuleOnExitCodes(Object, kw_only=True, frozen=True):
+    operator: str = ""  # In, NotIn
+    values: tuple[int, ...] = ()  # 0–255
+
+
+class ContainerRestartRule(Object, kw_only=True, frozen=True):
+    """The first rule whose exit codes fit decides; without one the restart policy does."""
+
+    action: str = ""  # Restart, RestartAllContainers
+    exit_codes: ContainerRestartRuleOnExitCodes | None = None
+
+
 class Container(Object, kw_only=True, frozen=True):
-    """An entry of ``containers`` or ``initContainers``; ``restart_policy`` only in the latter."""
+    """An entry of ``containers`` or ``initContainers``."""
 
     name: str = ""
     image: str = ""
@@ -65,10 +78,18 @@ class Container(Object, kw_only=True, frozen=True):
     ports: tuple[ContainerPort, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
     resources: ResourceRequirements | None = None  # never None once defaults are filled in
-    restart_policy: str = ""  # Always makes an init container a sidecar
+    restart_policy: str = ""  # "": the pod's; Always makes an init container a sidecar
+    restart_policy_rules: tuple[ContainerRestartRule, ...] = ()
+    lifecycle: Lifecycle | None = None
+    liveness_probe: Probe | None = None
+    readiness_probe: Probe | None = None
+    startup_probe: Probe | None = None
     security_context: SecurityContext | None = None
     termination_message_path: str = ""
-    termination_message_policy: str = ""
+    termination_message_policy: str = ""  # File, FallbackToLogsOnError
+    stdin: bool = False
+    stdin_once: bool = False
+    tty: bool = False
 
     @property
     def limits(self) -> dict[str, str]:

@@ -24,13 +24,17 @@ _WANTED = {
 
 
 class Decoder:
-    """One object. ``lines`` is where each path is written; notes are for the user to read."""
+    """One object. ``lines`` is where each path is written; notes are for the user to read.
 
-    def __init__(self) -> None:
+    ``pending`` accepts the fields of ``podrun.api.fields.pending`` too.
+    """
+
+    def __init__(self, *, pending: bool = False) -> None:
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
         self.lines: dict[str, int] = {}
         self._visited = 0
+        self._pending = pending
 
     def decode(self, kind: str, node: Mapping) -> dict[str, Any]:
         """``node`` as plain data. Raises Unreadable when aliases make it too large."""
@@ -64,7 +68,7 @@ class Decoder:
         silent = _is_empty(node, row.type) or (
             isinstance(node, Scalar) and _spelled(node) == row.harmless
         )
-        if row.support == "no":
+        if row.support == "no" and not (row.pending and (self._pending or silent)):
             if not silent:
                 self._problem(path, "podrun does not support this field yet")
             return False

@@ -62,9 +62,9 @@ def load_manifests(text: str | bytes, source: str) -> Loaded:
     return loaded
 
 
-def read(text: str | bytes, source: str) -> tuple[Loaded, list[Problem]]:
+def read(text: str | bytes, source: str, *, pending: bool = False) -> tuple[Loaded, list[Problem]]:
     """What could be read of ``text``, and what is wrong with the rest. Never raises."""
-    reader = _Reader(source)
+    reader = _Reader(source, pending)
     try:
         for document in documents(text):
             reader.document(document)
@@ -76,8 +76,9 @@ def read(text: str | bytes, source: str) -> tuple[Loaded, list[Problem]]:
 
 
 class _Reader:
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, pending: bool) -> None:
         self.source = source
+        self.pending = pending
         self.seen = False
         self.objects: list[LoadedPod] = []
         self.notes: list[Problem] = []
@@ -123,7 +124,7 @@ class _Reader:
                 why = "cannot be inside a List"
             self._problem(prefix.rstrip("."), f"kind {kind} {why}", node.lines["kind"])
             return
-        decoder = Decoder()
+        decoder = Decoder(pending=self.pending)
         data = decoder.decode("Pod", node)
         self.notes += [self._placed(each, prefix) for each in decoder.notes]
         found = [*decoder.problems, *_version(node)]

@@ -11,10 +11,23 @@ from podrun.api.container import (
     Capabilities,
     Container,
     ContainerPort,
+    ContainerRestartRule,
+    ContainerRestartRuleOnExitCodes,
     EnvVar,
     ResourceRequirements,
     SecurityContext,
     VolumeMount,
+)
+from podrun.api.probe import (
+    ExecAction,
+    GRPCAction,
+    HTTPGetAction,
+    HTTPHeader,
+    Lifecycle,
+    LifecycleHandler,
+    Probe,
+    SleepAction,
+    TCPSocketAction,
 )
 from podrun.api.status import (
     ContainerState,
@@ -33,6 +46,8 @@ __all__ = [
     "Capabilities",
     "Container",
     "ContainerPort",
+    "ContainerRestartRule",
+    "ContainerRestartRuleOnExitCodes",
     "ContainerState",
     "ContainerStateRunning",
     "ContainerStateTerminated",
@@ -40,9 +55,15 @@ __all__ = [
     "ContainerStatus",
     "EmptyDirVolumeSource",
     "EnvVar",
+    "ExecAction",
+    "GRPCAction",
+    "HTTPGetAction",
+    "HTTPHeader",
     "HostAlias",
     "HostIP",
     "HostPathVolumeSource",
+    "Lifecycle",
+    "LifecycleHandler",
     "ObjectMeta",
     "Pod",
     "PodCondition",
@@ -50,11 +71,15 @@ __all__ = [
     "PodDNSConfigOption",
     "PodIP",
     "PodOS",
+    "PodReadinessGate",
     "PodSecurityContext",
     "PodSpec",
     "PodStatus",
+    "Probe",
     "ResourceRequirements",
     "SecurityContext",
+    "SleepAction",
+    "TCPSocketAction",
     "Volume",
     "VolumeMount",
 ]
@@ -101,6 +126,10 @@ class PodOS(Object, kw_only=True, frozen=True):
     name: str = ""
 
 
+class PodReadinessGate(Object, kw_only=True, frozen=True):
+    condition_type: str = ""
+
+
 class PodSpec(Object, kw_only=True, frozen=True):
     """The last group of fields is for schedulers: kept for output, otherwise without effect."""
 
@@ -117,8 +146,12 @@ class PodSpec(Object, kw_only=True, frozen=True):
     host_ipc: bool = False
     share_process_namespace: bool | None = None
     hostname: str = ""
+    hostname_override: str | None = None  # "" is not absent: it is refused
+    subdomain: str = ""
+    set_hostname_as_fqdn: bool | None = None
     host_aliases: tuple[HostAlias, ...] = ()
     security_context: PodSecurityContext | None = None
+    readiness_gates: tuple[PodReadinessGate, ...] = ()
     enable_service_links: bool | None = None
     os: PodOS | None = None
 

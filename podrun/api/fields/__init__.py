@@ -13,6 +13,8 @@ support   absent: as the parent's (the Pod itself: yes)
           note    accepted, checked and kept, without effect; the user is told
           set     podrun's to fill in; ignored in a manifest
 harmless  this value of a "no" or "note" field is what podrun does anyway: accepted in silence
+
+A row that ``podrun.api.fields.pending`` names is "no" whatever its mark.
 """
 
 from __future__ import annotations
@@ -22,17 +24,19 @@ from collections.abc import Iterator
 import msgspec
 
 from podrun.api.fields import container, pod, scheduling, status, volume
+from podrun.api.fields.pending import PENDING
 from podrun.errors import NotFound
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One row; ``support`` is "" where it is the parent's."""
+    """One row; ``support`` is "" where it is the parent's, ``pending`` turns it into no."""
 
     name: str
     type: str
     support: str
     harmless: str | None
     text: str
+    pending: bool = False
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -43,22 +47,24 @@ class Field(msgspec.Struct, frozen=True):
     support: str
 
 
-def _rows(block: str) -> dict[str, Row]:
-    lines = block.replace("\n    ", " ").splitlines()
-    return {row.name: row for row in map(_row, filter(None, lines))}
+def _rows(kind: str, block: str) -> dict[str, Row]:
+    lines = filter(None, block.replace("\n    ", " ").splitlines())
+    return {row.name: row for row in (_row(kind, line) for line in lines)}
 
 
-def _row(line: str) -> Row:
+def _row(block: str, line: str) -> Row:
     head, _, text = line.partition(": ")
     name, kind, *marks = head.split()
     harmless = marks.pop()[1:] if marks and marks[-1].startswith("=") else None
-    return Row(name, kind, marks[0] if marks else "", harmless, text)
+    pending = f"{block}.{name}" in PENDING
+    support = "no" if pending else "".join(marks)
+    return Row(name, kind, support, harmless, text, pending)
 
 
 def _parse(*tables: str) -> dict[str, dict[str, Row]]:
     blocks = (block for table in tables for block in table.split("\n[")[1:])
     parted = (block.partition("]\n") for block in blocks)
-    return {name: _rows(body) for name, _, body in parted}
+    return {name: _rows(name, body) for name, _, body in parted}
 
 
 SCHEMA: dict[str, dict[str, Row]] = _parse(

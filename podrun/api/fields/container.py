@@ -18,19 +18,19 @@ resources ResourceRequirements: What the container needs, and what it may use at
 resizePolicy []ContainerResizePolicy no: Whether a change of resources needs a restart.
 restartPolicy string: Always on an init container makes it a sidecar: started in turn, and running
     as long as the pod does.
-restartPolicyRules []ContainerRestartRule no: Restart policies for particular exit codes.
-lifecycle Lifecycle no: Hooks after the start and before the stop.
-livenessProbe Probe no: A check that restarts the container when it fails.
-readinessProbe Probe no: A check that decides whether the container is ready.
-startupProbe Probe no: A check that holds back the others until it has passed once.
+restartPolicyRules []ContainerRestartRule: Restart policies for particular exit codes.
+lifecycle Lifecycle: Hooks after the start and before the stop.
+livenessProbe Probe: A check that restarts the container when it fails.
+readinessProbe Probe: A check that decides whether the container is ready.
+startupProbe Probe: A check that holds back the others until it has passed once.
 securityContext SecurityContext: User, groups and rights of the container.
-stdin boolean no =false: Keeps the standard input open for an attached client.
-stdinOnce boolean no =false: Closes the standard input after the first client.
-tty boolean no =false: Gives the container a terminal.
-terminationMessagePath string: The file whose content becomes the exit message. Only the default,
-    /dev/termination-log, is accepted yet.
-terminationMessagePolicy string: Where the exit message comes from. Only the default, File, is
-    accepted yet.
+stdin boolean =false: Keeps the standard input open for an attached client.
+stdinOnce boolean =false: Closes the standard input after the first client.
+tty boolean =false: Gives the container a terminal.
+terminationMessagePath string =/dev/termination-log: The file whose content becomes the exit message;
+    /dev/termination-log unless given. podrun mounts it into the container.
+terminationMessagePolicy string =File: File (default): the exit message is the file's content.
+    FallbackToLogsOnError: where that is empty and the container failed, the end of its log.
 
 [EphemeralContainer]
 name string: The container's name.

@@ -44,9 +44,9 @@ hostIPC boolean: The containers share the host's System V IPC, POSIX queues and 
 hostUsers boolean no =true: false maps the pod's users to unprivileged ones of the host.
 shareProcessNamespace boolean: All containers of the pod see each other's processes.
 hostname string: The pod's hostname; metadata.name unless given.
-hostnameOverride string no: Sets the hostname exactly, up to 64 characters.
-subdomain string no: Makes the name hostname.subdomain.namespace.svc.cluster-domain.
-setHostnameAsFQDN boolean no =false: The kernel's hostname is the fully qualified one.
+hostnameOverride string: Sets the hostname exactly, up to 64 characters.
+subdomain string: Makes the name hostname.subdomain.namespace.svc.cluster-domain.
+setHostnameAsFQDN boolean =false: The kernel's hostname is the fully qualified one.
 hostAliases []HostAlias: Lines added to the pod's /etc/hosts.
 securityContext PodSecurityContext: User and groups of all containers, unless one has its own.
 enableServiceLinks boolean: Environment variables of the namespace's Services. There are none here,
@@ -59,7 +59,7 @@ serviceAccount string note =default: The old name of serviceAccountName.
 os PodOS: The operating system the pod is made for. podrun runs linux.
 runtimeClassName string no: Chooses another container runtime.
 overhead map[string]Quantity no: What the runtime itself needs, added to the pod's requests.
-readinessGates []PodReadinessGate no: Further conditions that must be true for Ready.
+readinessGates []PodReadinessGate: Further conditions that must be true for Ready.
 resources ResourceRequirements no: Requests and limits for the pod as a whole.
 resourceClaims []PodResourceClaim no: Devices allotted by a resource driver.
 nodeName string note: The node to run on. There is one node, whatever its name.
