@@ -30,6 +30,10 @@ mv {0}/new {0}/agent
 """
 
 
+#: 32 and 33 belong to the C library; whoever started the tests (make) may hand them on ignored
+_GLIBC_SIGNALS = 0x180000000
+
+
 def test_starts_an_agent_when_nobody_listens(
     binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,7 +46,8 @@ def test_starts_an_agent_when_nobody_listens(
     environment = {line.split("=")[0] for line in told.splitlines() if "=" in line}
     assert environment - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", "PODRUN_CONFIG"}
     assert "SigBlk:\t0000000000000000" in told
-    assert "SigIgn:\t0000000000000000" in told
+    ignored = int(told.split("SigIgn:\t")[1].split()[0], 16)
+    assert ignored & ~_GLIBC_SIGNALS == 0
     assert "cwd /\n" in told
     assert all("/dev/null" in line or "new" in line for line in told.splitlines() if "->" in line)
     sid, pid = told.split("sid ")[1].split()[0], told.split("pid ")[1].split()[0]
