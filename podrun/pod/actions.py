@@ -44,12 +44,27 @@ class KillContainer(Action, frozen=True, tag=True):
 class RunHook(Action, frozen=True, tag=True):
     """Begin a lifecycle hook of the current run; its end becomes a fact (``Run.post_start``…).
 
-    ``hook`` is postStart or preStop; it is given up after ``timeout`` seconds (None: never).
+    ``hook`` is postStart or preStop; it is given up after ``timeout`` seconds (None: never). Of a
+    preStop hook ``why`` is what ``SignalContainer.why`` will be: with it the ending begins.
     """
 
     name: str
     hook: str
     timeout: float | None = None
+    why: str = ""
+
+
+class RestartAll(Action, frozen=True, tag=True):
+    """Begin round ``number`` of all containers (``rounds.begin_round``)."""
+
+    why: str
+    number: int
+
+
+class ResizeContainer(Action, frozen=True, tag=True):
+    """Give the running container, and with it the pod, the cgroup figures of the spec."""
+
+    name: str
 
 
 class PassVerdict(Action, frozen=True, tag=True):

@@ -1,7 +1,7 @@
 """When a container may run again, and when a failed try may be repeated (semantics §4).
 
     run 0 ends ─0 s─► run 1 ends ─10 s─► run 2 ends ─20 s─► … 40, 80, 160, 300, 300 …
-    a run that lasted longer than twice the maximum, or a changed definition: from the start again
+    a run longer than ten minutes, a changed definition, a restart asked for: from the start again
 
 The delay counts from the end of the last run. ``ContainerFacts.backoff_seconds`` is the delay that
 will follow the current run; ``next_run`` sets it, so no timer has to survive a restart.
@@ -9,11 +9,18 @@ will follow the current run; ``next_run`` sets it, so no timer has to survive a 
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
+from podrun.api.pod import Pod
 from podrun.pod.facts import ContainerFacts, Exit, Run, Trouble
 
 FIRST_DELAY = 10
+LONGEST_DELAY = 300
+RESET_AFTER = 600  # a run that lasted longer forgives those before it, whatever the maximum
+# Of a pod, the seconds that no back-off of its containers may exceed.
+PERIOD_ANNOTATION = "podrun.io/max-container-restart-period"
 SANDBOX_RETRY_MAX = 10  # the pace at which a failed sync is repeated
 CONFIG_RETRY = 10
 PULL_RETRY_FIRST = 10
@@ -24,13 +31,23 @@ PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
 class Settings(msgspec.Struct, frozen=True):
     """What the node's configuration says to policy; seconds."""
 
-    max_restart_period: int = 300
+    max_restart_period: int = LONGEST_DELAY
+
+
+def settings_for(pod: Pod, settings: Settings | None) -> Settings:
+    """The node's settings as the pod's annotation changes them (1 to 300 s; others are ignored)."""
+    node = settings or Settings()
+    with contextlib.suppress(ValueError):
+        seconds = int(pod.metadata.annotations.get(PERIOD_ANNOTATION, ""))
+        if 1 <= seconds <= LONGEST_DELAY:
+            return msgspec.structs.replace(node, max_restart_period=seconds)
+    return node
 
 
 def restart_delay(container: ContainerFacts, settings: Settings, spec_hash: str) -> int:
     """Seconds between the end of the current run and the start of the next one."""
     run = container.current
-    if run is None or run.exit is None or _starts_over(run, run.exit, settings, spec_hash):
+    if run is None or run.exit is None or _starts_over(run, run.exit, spec_hash):
         return 0
     return min(container.backoff_seconds, settings.max_restart_period)
 
@@ -53,6 +70,7 @@ def next_run(container: ContainerFacts, run: Run, settings: Settings) -> Contain
         last=previous if previous is not None else container.last,
         restarts=max(container.restarts, run.attempt),
         backoff_seconds=_next_backoff(container, run, settings),
+        unready_at=unready_at(container),
     )
 
 
@@ -68,15 +86,26 @@ def _next_backoff(container: ContainerFacts, run: Run, settings: Settings) -> in
     if previous is None or previous.exit is None:
         return 0  # the first crash is restarted at once
     first = min(FIRST_DELAY, settings.max_restart_period)
-    if _starts_over(previous, previous.exit, settings, run.spec_hash):
+    if _starts_over(previous, previous.exit, run.spec_hash):
         return first
     return min(max(first, container.backoff_seconds * 2), settings.max_restart_period)
 
 
-def _starts_over(run: Run, exit: Exit, settings: Settings, spec_hash: str) -> bool:
+def unready_at(container: ContainerFacts) -> float | None:
+    """When it last ceased to be ready, an end that was not yet followed by a run included."""
+    run = container.current
+    if run is None or run.exit is None or run.started_at is None:
+        return container.unready_at
+    if run.ready is False:  # it had ceased before, or never was
+        return container.unready_at
+    return run.exit.finished_at
+
+
+def _starts_over(run: Run, exit: Exit, spec_hash: str) -> bool:
     # The back-off is kept per definition of the container: a new one is a clean slate.
-    lasted = exit.finished_at - run.created_at
-    return lasted > 2 * settings.max_restart_period or run.spec_hash != spec_hash
+    if run.restart_requested_at is not None:
+        return True
+    return exit.finished_at - run.created_at > RESET_AFTER or run.spec_hash != spec_hash
 
 
 def next_trouble(before: Trouble | None, reason: str, message: str, now: float) -> Trouble:
@@ -112,4 +141,5 @@ def without_run(container: ContainerFacts) -> ContainerFacts:
         current=last,
         restarts=last.attempt if last is not None else 0,
         backoff_seconds=container.backoff_seconds // 2,
+        unready_at=container.unready_at,
     )

@@ -9,8 +9,16 @@ from __future__ import annotations
 from podrun.api.pod import Pod, PodCondition
 from podrun.pod.facts import Facts
 from podrun.pod.outcome import FAILED, SUCCEEDED, ended_at, phase
-from podrun.pod.progress import unready
-from podrun.pod.runs import has_initialised, init_succeeded, is_sidecar, is_started, run_here
+from podrun.pod.progress import closed_gates, unready
+from podrun.pod.readiness import false_since, gate_readiness, readiness, true_since
+from podrun.pod.runs import (
+    has_initialised,
+    init_succeeded,
+    is_sidecar,
+    is_started,
+    run_here,
+    started_since,
+)
 from podrun.pod.when import rfc3339
 
 
@@ -19,9 +27,10 @@ def conditions(pod: Pod, facts: Facts) -> tuple[PodCondition, ...]:
     return (
         _to_start(facts),
         _initialized(pod, facts),
-        _ready("Ready", pod, facts),
-        _ready("ContainersReady", pod, facts),
+        _ready(pod, facts),
+        _containers_ready("ContainersReady", pod, facts),
         _condition("PodScheduled", True, facts.accepted_at),
+        *_gates(facts),
     )
 
 
@@ -64,7 +73,7 @@ def incomplete_inits(pod: Pod, facts: Facts) -> list[str]:
     for container in pod.spec.init_containers:
         run = run_here(facts, container.name)
         succeeded = run is not None and init_succeeded(run.exit)
-        if not (is_started(container, run) if is_sidecar(container) else succeeded):
+        if not (is_started(container, run) if is_sidecar(pod, container) else succeeded):
             names.append(container.name)
     return names
 
@@ -74,41 +83,53 @@ def _initialized_at(pod: Pod, facts: Facts) -> float:
     for container in pod.spec.init_containers:
         known = facts.of(container.name)
         run = known.current
-        if is_sidecar(container):
-            run = known.last or run  # its restarts do not initialise the pod again
-            times.append((run and run.started_at) or facts.accepted_at)
+        if is_sidecar(pod, container):
+            # Its restarts do not initialise the pod again.
+            since = (started_since(container, each) for each in (known.last, run))
+            times.append(next((at for at in since if at is not None), facts.accepted_at))
         elif run is not None and run.exit is not None:
             times.append(run.exit.finished_at)
     return max(times)
 
 
-def _ready(type: str, pod: Pod, facts: Facts) -> PodCondition:
+def _containers_ready(type: str, pod: Pod, facts: Facts) -> PodCondition:
     shown = phase(pod, facts)
     if shown in (SUCCEEDED, FAILED):
         reason = "PodCompleted" if shown == SUCCEEDED else "PodFailed"
         return _condition(type, False, ended_at(pod, facts), reason)
     missing = unready(pod, facts)
+    parts = readiness(pod, facts)
     if not missing:
-        return _condition(type, True, _ready_since(pod, facts))
+        return _condition(type, True, true_since(parts, facts.accepted_at))
     message = f"containers with unready status: {_names(missing)}"
-    return _condition(type, False, _unready_since(facts, missing), "ContainersNotReady", message)
+    since = false_since(parts, facts.accepted_at)
+    return _condition(type, False, since, "ContainersNotReady", message)
 
 
-def _ready_since(pod: Pod, facts: Facts) -> float:
-    starts = (facts.of(container.name).current for container in pod.spec.all_containers)
-    return max((run.started_at or 0.0 for run in starts if run), default=facts.accepted_at)
+def _ready(pod: Pod, facts: Facts) -> PodCondition:
+    """ContainersReady, and every readiness gate."""
+    condition = _containers_ready("Ready", pod, facts)
+    closed = closed_gates(pod, facts)
+    if not pod.spec.readiness_gates or phase(pod, facts) in (SUCCEEDED, FAILED):
+        return condition
+    parts = [*readiness(pod, facts), *gate_readiness(pod, facts)]
+    if condition.status == "True" and not closed:
+        return _condition("Ready", True, true_since(parts, facts.accepted_at))
+    since = false_since(parts, facts.accepted_at)
+    if condition.status != "True":
+        return _condition("Ready", False, since, condition.reason, condition.message)
+    message = ", ".join(_gate_message(facts, type) for type in closed)
+    return _condition("Ready", False, since, "ReadinessGatesNotReady", message)
 
 
-def _unready_since(facts: Facts, missing: list[str]) -> float:
-    """When the first of the missing ones ended; the pod's beginning if one never ran."""
-    times = []
-    for name in missing:
-        known = facts.of(name)
-        ended = known.current if known.current and known.current.exit else known.last
-        if ended is None or ended.exit is None:
-            return facts.accepted_at
-        times.append(ended.exit.finished_at)
-    return min(times)
+def _gate_message(facts: Facts, type: str) -> str:
+    if type in facts.gates:
+        return f'the status of pod readiness gate "{type}" is not "True", but False'
+    return f'corresponding condition of pod readiness gate "{type}" does not exist.'
+
+
+def _gates(facts: Facts) -> tuple[PodCondition, ...]:
+    return tuple(_condition(type, g.holds, g.changed_at) for type, g in facts.gates.items())
 
 
 def _names(names: list[str]) -> str:

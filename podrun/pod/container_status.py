@@ -2,9 +2,10 @@
 
 no run          Waiting  ContainerCreating, PodInitializing, or why it cannot be created
 created         Waiting  the same
-started         Running
+process runs    Running; ``started`` says whether startup probe and postStart have succeeded, too
 ended, due      Terminated  Completed, Error, OOMKilled, StartError, ContainerStatusUnknown
 ended, too soon Waiting  CrashLoopBackOff; the end is in ``lastState``
+ended by policy Waiting  PostStartHookError, RestartingAllContainers; likewise
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ from podrun.api.pod import (
 )
 from podrun.pod.backoff import Settings, restart_at, restart_delay
 from podrun.pod.facts import Exit, Facts, Run, Trouble
+from podrun.pod.hooks import POST_START_ERROR
+from podrun.pod.messages import message_limit, trimmed
 from podrun.pod.outcome import can_restart
 from podrun.pod.runs import (
+    RESTARTING_ALL,
     init_succeeded,
     is_container_ready,
+    is_init,
+    is_outdated,
     is_running,
     is_sidecar,
     is_started,
@@ -32,6 +38,7 @@ from podrun.pod.runs import (
 )
 from podrun.pod.when import go_duration, rfc3339
 
+RESTARTING_ALL_MESSAGE = "All containers of the pod are restarted in place"
 UNKNOWN_MESSAGE = "The container could not be located when the pod was terminated"
 # How long a failed pull is shown as such before it is shown as waiting for the next try.
 PULL_ERROR_SHOWN = 5
@@ -43,11 +50,11 @@ def container_status(
     known = facts.of(container.name)
     run = known.current
     state, ended = _state(pod, facts, container, now, settings)
-    last = ended or known.last
+    last = _ended(pod, ended or known.last)
     return ContainerStatus(
         name=container.name,
         state=state,
-        last_state=ContainerState(terminated=_terminated(last)) if last else ContainerState(),
+        last_state=last,
         ready=_is_ready(pod, facts, container),
         restart_count=known.restarts,
         image=run.image if run else container.image,
@@ -91,9 +98,10 @@ def _state(
         if known.trouble is not None:
             return ContainerState(waiting=_waiting(pod, container, known.trouble, now)), run
         backing_off = _crash_loop(pod, facts, container, now, settings)
-        if backing_off is not None:
-            return ContainerState(waiting=backing_off), run
-    return ContainerState(terminated=_terminated(run)), None
+        held_up = backing_off or _before_restart(facts, run)
+        if held_up is not None:
+            return ContainerState(waiting=held_up), run
+    return _ended(pod, run), None
 
 
 def _waiting(
@@ -120,15 +128,29 @@ def _crash_loop(
     return ContainerStateWaiting(reason="CrashLoopBackOff", message=message)
 
 
-def _terminated(run: Run) -> ContainerStateTerminated:
+def _before_restart(facts: Facts, run: Run) -> ContainerStateWaiting | None:
+    if is_outdated(facts, run) and facts.round.why == RESTARTING_ALL:
+        return ContainerStateWaiting(reason=RESTARTING_ALL, message=RESTARTING_ALL_MESSAGE)
+    if run.post_start is not None and run.post_start.error:
+        return ContainerStateWaiting(reason=POST_START_ERROR, message=run.post_start.error)
+    return None
+
+
+def _ended(pod: Pod, run: Run | None) -> ContainerState:
+    if run is None:
+        return ContainerState()
+    return ContainerState(terminated=_terminated(run, message_limit(pod)))
+
+
+def _terminated(run: Run, limit: int) -> ContainerStateTerminated:
     exit = run.exit
     assert exit is not None
     unknown = exit.reason == "ContainerStatusUnknown"
     return ContainerStateTerminated(
         exit_code=exit.code,
         signal=exit.signal,
-        reason=exit_reason(exit),
-        message=exit.message or (UNKNOWN_MESSAGE if unknown else ""),
+        reason=RESTARTING_ALL if run.stop_reason == RESTARTING_ALL else exit_reason(exit),
+        message=trimmed(exit.message, limit) or (UNKNOWN_MESSAGE if unknown else ""),
         started_at=rfc3339(run.started_at),
         finished_at=rfc3339(exit.finished_at),
         container_id=container_id(run),
@@ -136,7 +158,7 @@ def _terminated(run: Run) -> ContainerStateTerminated:
 
 
 def _is_ready(pod: Pod, facts: Facts, container: Container) -> bool:
-    if container in pod.spec.init_containers and not is_sidecar(container):
+    if is_init(pod, container) and not is_sidecar(pod, container):
         run = facts.of(container.name).current
         return run is not None and init_succeeded(run.exit)
     return is_container_ready(container, run_here(facts, container.name))

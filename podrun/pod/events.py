@@ -11,11 +11,20 @@ import msgspec
 
 from podrun.api.change import spec_hash
 from podrun.api.pod import Container, Pod
-from podrun.pod.backoff import PULL_REASONS, Settings, restart_delay
+from podrun.pod.backoff import PULL_REASONS, Settings, restart_delay, settings_for
 from podrun.pod.container_status import pod_label
-from podrun.pod.facts import ContainerFacts, Facts, Run, Trouble
+from podrun.pod.facts import ContainerFacts, Facts, Hook, Run, Trouble
 from podrun.pod.outcome import can_restart
-from podrun.pod.runs import SPEC_CHANGED
+from podrun.pod.restarts import restarts_when_failed
+from podrun.pod.runs import (
+    POST_START_FAILED,
+    RESTART_REQUESTED,
+    RESTARTING_ALL,
+    SPEC_CHANGED,
+    UNHEALTHY,
+    ending_began_at,
+    is_init,
+)
 
 NORMAL, WARNING = "Normal", "Warning"
 LIMIT = 100
@@ -44,10 +53,11 @@ def events(
     ``before`` None: the pod was accepted just now. It must be a state of its own, not the same
     object changed since (``msgspec.structs.replace`` and deep copies make one).
     """
+    settings = settings_for(pod, settings)
     found = list(_of_pod(pod, before, after, now))
     for container in pod.spec.all_containers:
         old = before.of(container.name) if before is not None else ContainerFacts()
-        found += _of_container(pod, container, old, after, now, settings or Settings())
+        found += _of_container(pod, container, old, after, now, settings)
     return sorted(found, key=lambda event: event.last_at)
 
 
@@ -68,8 +78,8 @@ def merge(events: Sequence[Event], new: Sequence[Event], limit: int = LIMIT) -> 
 
 def object_of(pod: Pod, container: Container) -> str:
     """The field path by which Kubernetes names a container of a pod."""
-    inits = pod.spec.init_containers
-    return f"spec.{'initContainers' if container in inits else 'containers'}{{{container.name}}}"
+    field = "initContainers" if is_init(pod, container) else "containers"
+    return f"spec.{field}{{{container.name}}}"
 
 
 def _identity(event: Event) -> tuple[str, str, str, str]:
@@ -129,7 +139,7 @@ def _of_container(
     if run is None:
         return
     previous = _same_run(old, run)
-    yield from _run_events(container, previous, run, where)
+    yield from _run_events(pod, container, previous, run, where)
     ended_now = run.exit is not None and (previous is None or previous.exit is None)
     if ended_now and _backs_off(pod, container, after, settings):
         message = f"Back-off restarting failed container {container.name} in pod {pod_label(pod)}"
@@ -146,7 +156,9 @@ def _same_run(old: ContainerFacts, run: Run) -> Run | None:
     return next((known for known in candidates if known and known.id == run.id), None)
 
 
-def _run_events(container: Container, old: Run | None, run: Run, where: str) -> Iterator[Event]:
+def _run_events(
+    pod: Pod, container: Container, old: Run | None, run: Run, where: str
+) -> Iterator[Event]:
     name = container.name
     if old is None:
         yield _event(NORMAL, "Created", f"Created container: {name}", run.created_at, where)
@@ -154,20 +166,50 @@ def _run_events(container: Container, old: Run | None, run: Run, where: str) -> 
             yield _event(WARNING, "RootFileSystem", run.note, run.created_at, where)
     if run.started_at is not None and (old is None or old.started_at is None):
         yield _event(NORMAL, "Started", f"Started container {name}", run.started_at, where)
-    stopped_at = _stopped_at(run)
-    if stopped_at is not None and (old is None or _stopped_at(old) is None):
-        message = f"Stopping container {name}"
-        if run.stop_reason == SPEC_CHANGED:
-            message = f"Container {name} definition changed, will be restarted"
-        yield _event(NORMAL, "Killing", message, stopped_at, where)
+    if run.unhealthy is not None and (old is None or old.unhealthy is None):
+        message = f"{run.unhealthy.probe.capitalize()} probe failed: {run.unhealthy.message}"
+        yield _event(WARNING, "Unhealthy", message, run.unhealthy.at, where)
+    yield from _hook_failed("PostStart", old.post_start if old else None, run.post_start, where)
+    ending_at = ending_began_at(run)
+    if ending_at is not None and (old is None or ending_began_at(old) is None):
+        yield _event(NORMAL, "Killing", _killing(pod, container, run), ending_at, where)
+    yield from _hook_failed("PreStop", old.pre_stop if old else None, run.pre_stop, where)
+    yield from _resized(old, run, where)
     if run.exit is None or (old is not None and old.exit is not None):
         return
     if run.exit.reason == "StartError":
         yield _event(WARNING, "Failed", f"Error: {run.exit.message}", run.exit.finished_at, where)
 
 
-def _stopped_at(run: Run) -> float | None:
-    return run.kill_sent_at if run.stop_sent_at is None else run.stop_sent_at
+def _hook_failed(hook: str, old: Hook | None, new: Hook | None, where: str) -> Iterator[Event]:
+    if new is not None and new.done_at is not None and new.error and new != old:
+        yield _event(
+            WARNING, f"Failed{hook}Hook", f"{hook}Hook failed: {new.error}", new.done_at, where
+        )
+
+
+def _killing(pod: Pod, container: Container, run: Run) -> str:
+    name = container.name
+    if run.stop_reason == SPEC_CHANGED:
+        return f"Container {name} definition changed, will be restarted"
+    if run.stop_reason == RESTART_REQUESTED:
+        return f"Container {name} restart was requested, will be restarted"
+    if run.stop_reason == RESTARTING_ALL:
+        return f"Container {name} is restarted with all others of its pod"
+    if run.stop_reason == POST_START_FAILED:
+        return POST_START_FAILED
+    if run.stop_reason == UNHEALTHY and run.unhealthy is not None:
+        message = f"Container {name} failed {run.unhealthy.probe} probe"
+        return f"{message}, will be restarted" if restarts_when_failed(pod, container) else message
+    return f"Stopping container {name}"
+
+
+def _resized(old: Run | None, run: Run, where: str) -> Iterator[Event]:
+    if old is None:
+        return
+    trouble = run.resize_trouble
+    if trouble is not None and trouble != old.resize_trouble:
+        yield _event(WARNING, "ResizeError", f"Error: {trouble.message}", trouble.at, where)
 
 
 def _troubled(container: Container, trouble: Trouble, where: str) -> Iterator[Event]:

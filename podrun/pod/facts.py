@@ -9,6 +9,11 @@ them (``status``, ``plan``) and never stored. Times are seconds since the epoch 
                          │                  │         deletion (asked) ─► all exited ─► released
                          └──── exit ◄───────┘         verdict (Failed by policy: deadline, …)
     a next run moves ``current`` to ``last`` and raises ``restarts``
+
+    one run that is running
+    ───────────────────────
+    started_at ─► post_start ─► startup_at ─► ready, ready_changed_at …
+    unhealthy, restart_requested_at, … ─► pre_stop ─► stop_sent_at ─► kill_sent_at ─► exit
 """
 
 from __future__ import annotations
@@ -43,6 +48,15 @@ class Unhealthy(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float
 
 
+class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why something cannot be done at present: a Waiting reason, and when it was last tried."""
+
+    reason: str  # "CreateContainerConfigError", "ErrImageNeverPull", "CreatePodSandboxError", …
+    message: str
+    at: float
+    count: int = 1
+
+
 class Run(msgspec.Struct, omit_defaults=True):
     """One try at running a container; ``attempt`` numbers its log and directory from 0."""
 
@@ -65,16 +79,11 @@ class Run(msgspec.Struct, omit_defaults=True):
     ready: bool | None = None  # the readiness probe's word; None: it has not spoken
     ready_changed_at: float | None = None
     unhealthy: Unhealthy | None = None
+    round: int = 0  # ``Facts.round.number`` when it was created; an older one must run anew
+    restart_requested_at: float | None = None  # somebody, or a new round, wants it restarted
+    resources_hash: str = ""  # ``resources.resources_hash`` of what its cgroup has; "": not known
+    resize_trouble: Trouble | None = None  # of the newest try to give it others
     note: str = ""  # what the user should know of how it was made, e.g. no overlayfs
-
-
-class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why something cannot be done at present: a Waiting reason, and when it was last tried."""
-
-    reason: str  # "CreateContainerConfigError", "ErrImageNeverPull", "CreatePodSandboxError", …
-    message: str
-    at: float
-    count: int = 1
 
 
 class ContainerFacts(msgspec.Struct, omit_defaults=True):
@@ -83,6 +92,7 @@ class ContainerFacts(msgspec.Struct, omit_defaults=True):
     restarts: int = 0  # never falls; the attempt of the newest run
     backoff_seconds: int = 0  # to wait after ``current`` ends; set by ``podrun.pod.backoff``
     trouble: Trouble | None = None  # of the newest try to create a run; None once one succeeded
+    unready_at: float | None = None  # when it last ceased to be ready
 
 
 class Sandbox(msgspec.Struct, omit_defaults=True):
@@ -115,6 +125,24 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float
 
 
+class Round(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All containers start anew, init containers too, in the same sandbox; ``number`` counts it.
+
+    ``why`` is RestartingAllContainers (a rule of restartPolicyRules) or RestartRequested.
+    """
+
+    number: int = 0
+    began_at: float = 0.0
+    why: str = ""
+
+
+class Gate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What somebody said of a condition that ``spec.readinessGates`` names."""
+
+    holds: bool
+    changed_at: float
+
+
 class Facts(msgspec.Struct, omit_defaults=True):
     accepted_at: float
     generation: int = 1
@@ -124,6 +152,8 @@ class Facts(msgspec.Struct, omit_defaults=True):
     containers: dict[str, ContainerFacts] = {}  # init and app containers by name
     deletion: Deletion | None = None
     verdict: Verdict | None = None
+    round: Round = Round()
+    gates: dict[str, Gate] = {}  # by condition type
 
     def of(self, name: str) -> ContainerFacts:
         """The facts of container ``name``, empty ones when nothing happened yet."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from podrun.api.pod import Container, Pod
 from podrun.pod.facts import Exit, Facts
-from podrun.pod.runs import any_live, init_succeeded, is_running, is_sidecar, restarts_after
+from podrun.pod.restarts import runs_again
+from podrun.pod.runs import any_live, init_succeeded, is_running, is_sidecar
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 
@@ -54,16 +55,16 @@ def can_restart(pod: Pod, facts: Facts, container: Container) -> bool:
     run = facts.of(container.name).current
     if run is None or run.exit is None or facts.deletion is not None or outcome(pod, facts):
         return False
-    return restarts_after(pod, container, run)
+    return runs_again(pod, facts, container, run)
 
 
 def _failed_init(pod: Pod, facts: Facts) -> Exit | None:
-    # §1.2: only restartPolicy Never makes the failure of an init container final.
+    # §1.2: only Never, the pod's or its own, makes the failure of an init container final.
     for container in pod.spec.init_containers:
         run = facts.of(container.name).current
         if run is None or run.exit is None or init_succeeded(run.exit):
             continue
-        if not is_sidecar(container) and not restarts_after(pod, container, run):
+        if not is_sidecar(pod, container) and not runs_again(pod, facts, container, run):
             return run.exit
     return None
 
@@ -72,7 +73,7 @@ def _final_exit(pod: Pod, facts: Facts, container: Container) -> Exit | None:
     run = facts.of(container.name).current
     if run is None or run.exit is None:
         return None
-    if facts.deletion is None and restarts_after(pod, container, run):
+    if facts.deletion is None and runs_again(pod, facts, container, run):
         return None
     return run.exit
 

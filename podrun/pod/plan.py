@@ -5,7 +5,8 @@
     too old  ──► PassVerdict
     ended    ──► stop all ──► StopSandbox ──► nothing, for ever
     sandbox lost ► stop all ► StopSandbox ──► CreateSandbox (attempt + 1) ──► init from the start
-    else     ──► CreateSandbox, replace what changed, start what ought to run, one at a time
+    new round ─► stop all ──► init from the start
+    else     ──► CreateSandbox, end what must end, start what ought to run, one at a time
 
 Pure: equal arguments give equal plans. Every action may be carried out twice, and nothing is
 planned on the strength of an earlier plan, only of what the facts say was done.
@@ -13,23 +14,37 @@ planned on the strength of an earlier plan, only of what the facts say was done.
 
 from __future__ import annotations
 
-from podrun.api.change import spec_hash
-from podrun.api.pod import Pod
+from podrun.api.pod import Container, Pod
 from podrun.pod.actions import (
     Action,
     CreateSandbox,
     PassVerdict,
     Plan,
     ReleasePod,
+    ResizeContainer,
+    RestartAll,
+    RunHook,
     StartContainer,
     StopSandbox,
 )
-from podrun.pod.backoff import SANDBOX_RETRY_MAX, Settings, next_attempt, sandbox_retry_at
-from podrun.pod.facts import Facts, Trouble
+from podrun.pod.backoff import (
+    SANDBOX_RETRY_MAX,
+    Settings,
+    container_retry_at,
+    next_attempt,
+    sandbox_retry_at,
+    settings_for,
+)
+from podrun.pod.endings import own_ending
+from podrun.pod.facts import Facts, Run, Trouble
+from podrun.pod.hooks import POST_START, is_starting, wants_post_start
 from podrun.pod.outcome import outcome
-from podrun.pod.runs import SPEC_CHANGED, any_run, is_running, is_sidecar, live_containers
+from podrun.pod.resources import resources_hash
+from podrun.pod.restarts import NEVER
+from podrun.pod.rounds import restart_all_due
+from podrun.pod.runs import RESTARTING_ALL, any_live, any_run, is_running, live_containers
 from podrun.pod.startup import due_at, wanted
-from podrun.pod.termination import FLOOR, Steps, Stop, end, grace, stop_all, stop_reason
+from podrun.pod.termination import Steps, Stop, end, stop_all, stop_reason
 
 __all__ = ["Plan", "Settings", "plan"]
 
@@ -41,7 +56,7 @@ SANDBOX_LOST_MESSAGE = "The pod's sandbox was lost and restartPolicy Never forbi
 
 def plan(pod: Pod, facts: Facts, now: float, settings: Settings | None = None) -> Plan:
     """Actions due at ``now`` and the time, later than ``now``, of the next look."""
-    settings = settings or Settings()
+    settings = settings_for(pod, settings)
     if facts.deletion is None and facts.replaces:
         return Plan()
     deadline = _active_deadline(pod, facts)
@@ -65,9 +80,12 @@ def _active_deadline(pod: Pod, facts: Facts) -> float | None:
 def _run(pod: Pod, facts: Facts, now: float, settings: Settings) -> Steps:
     if facts.sandbox is None:
         return _create_sandbox(facts, now)
-    steps = _replace_changed(pod, facts, now)
-    if any(run.started_at is None for _, run in live_containers(pod, facts)):
-        return steps  # one at a time: its start is on its way (§1.5)
+    if restart_all_due(pod, facts):
+        number = facts.round.number + 1
+        return Steps([RestartAll(why=RESTARTING_ALL, number=number)])
+    steps = _tend(pod, facts, now)
+    if any(is_starting(container, run) for container, run in live_containers(pod, facts)):
+        return steps  # one at a time, its hook included (§1.5)
     for container in wanted(pod, facts):
         due = due_at(facts, container, settings)
         if due > now:
@@ -79,25 +97,32 @@ def _run(pod: Pod, facts: Facts, now: float, settings: Settings) -> Steps:
     return steps
 
 
-def _replace_changed(pod: Pod, facts: Facts, now: float) -> Steps:
-    """Running containers of another definition are ended; their restart follows (§1.8).
-
-    A stop signal sent for whatever reason is followed up here, too.
-    """
+def _tend(pod: Pod, facts: Facts, now: float) -> Steps:
+    """What each running container needs: its end, its postStart hook, other resources."""
     steps = Steps()
     for container, run in live_containers(pod, facts):
         if not is_running(run):
             continue
-        keeps = container in pod.spec.init_containers and not is_sidecar(container)
-        changed = not keeps and run.spec_hash != spec_hash(container)
-        if changed or run.stop_sent_at is not None:
-            since = now if run.stop_sent_at is None else run.stop_sent_at
-            end(container, run, SPEC_CHANGED, since + max(grace(pod), FLOOR), now, steps)
+        stop = own_ending(pod, container, run, now)
+        if stop is not None:
+            end(container, run, stop, now, steps)
+        elif wants_post_start(container, run):
+            steps.actions.append(RunHook(name=container.name, hook=POST_START))
+        elif run.resources_hash not in ("", resources_hash(container)):
+            _resize(container, run, now, steps)
     return steps
 
 
+def _resize(container: Container, run: Run, now: float, steps: Steps) -> None:
+    due = container_retry_at(run.resize_trouble)
+    if due > now:
+        steps.wakes.append(due)
+    else:
+        steps.actions.append(ResizeContainer(name=container.name))
+
+
 def _stop(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
-    if any(True for _ in live_containers(pod, facts)):
+    if any_live(pod, facts):
         return stop_all(pod, facts, stop, now)
     sandbox = facts.sandbox
     if sandbox is not None and sandbox.stopped_at is None:
@@ -106,7 +131,7 @@ def _stop(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
         return _at(_release_at(facts.sandbox_trouble, stop), ReleasePod(), now)
     if outcome(pod, facts):
         return Steps()
-    if pod.spec.restart_policy == "Never" and any_run(pod, facts):  # §1.7
+    if pod.spec.restart_policy == NEVER and any_run(pod, facts):  # §1.7
         return Steps([PassVerdict(reason=SANDBOX_LOST, message=SANDBOX_LOST_MESSAGE)])
     return _create_sandbox(facts, now)
 

@@ -141,7 +141,7 @@ def _total(pod: Pod) -> int:
 
 
 def _sidecars(pod: Pod) -> set[str]:
-    return {container.name for container in pod.spec.init_containers if is_sidecar(container)}
+    return {container.name for container in pod.spec.init_containers if is_sidecar(pod, container)}
 
 
 def _runs_ready(container: ContainerStatus) -> bool:

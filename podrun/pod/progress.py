@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from podrun.api.pod import Pod
+from podrun.api.pod import Container, Pod
 from podrun.pod.backoff import PULL_REASONS
-from podrun.pod.facts import ContainerFacts, Facts
+from podrun.pod.facts import ContainerFacts, Facts, Run
 from podrun.pod.outcome import can_restart, outcome
-from podrun.pod.runs import any_live, is_container_ready, is_sidecar, run_here
+from podrun.pod.runs import (
+    any_live,
+    has_post_start,
+    is_container_ready,
+    is_init,
+    is_sidecar,
+    run_here,
+    went_well,
+)
 from podrun.pod.startup import wanted
 
 # Tries after which a shortage no longer looks like a passing one.
@@ -16,10 +24,13 @@ CERTAIN = ("HostPortConflict", "FailedMount")
 
 
 def started_once(pod: Pod, facts: Facts) -> bool:
-    """Every container has been started once, or the pod has ended, is going, or cannot go on."""
+    """Every container has been started once, or the pod has ended, is going, or cannot go on.
+
+    A postStart hook is part of the start; probes are not.
+    """
     if facts.deletion is not None or outcome(pod, facts):
         return True
-    if all(_was_tried(facts.of(container.name)) for container in pod.spec.all_containers):
+    if all(_was_tried(c, facts.of(c.name)) for c in pod.spec.all_containers):
         return True
     return bool(obstacle(pod, facts))
 
@@ -38,10 +49,16 @@ def obstacle(pod: Pod, facts: Facts) -> str:
 
 
 def is_ready(pod: Pod, facts: Facts) -> bool:
-    """The Ready condition: all app containers and sidecars are ready (semantics §5)."""
+    """The Ready condition: all app containers and sidecars are ready, all gates hold (§5)."""
     if outcome(pod, facts):
         return False
-    return not unready(pod, facts)
+    return not unready(pod, facts) and not closed_gates(pod, facts)
+
+
+def closed_gates(pod: Pod, facts: Facts) -> list[str]:
+    """The condition types of ``readinessGates`` that do not hold."""
+    types = (gate.condition_type for gate in pod.spec.readiness_gates)
+    return [type for type in types if not (type in facts.gates and facts.gates[type].holds)]
 
 
 def unready(pod: Pod, facts: Facts) -> list[str]:
@@ -49,7 +66,7 @@ def unready(pod: Pod, facts: Facts) -> list[str]:
     return [
         container.name
         for container in pod.spec.all_containers
-        if (container in pod.spec.containers or is_sidecar(container))
+        if (not is_init(pod, container) or is_sidecar(pod, container))
         and not is_container_ready(container, run_here(facts, container.name))
     ]
 
@@ -61,11 +78,13 @@ def is_finished(pod: Pod, facts: Facts) -> bool:
     return facts.sandbox is None or facts.sandbox.stopped_at is not None
 
 
-def _was_tried(known: ContainerFacts) -> bool:
-    if known.last is not None:
-        return True
+def _was_tried(container: Container, known: ContainerFacts) -> bool:
     run = known.current
-    return run is not None and (run.started_at is not None or run.exit is not None)
+    if known.last is not None or (run is not None and run.exit is not None):
+        return True
+    if run is None or run.started_at is None:
+        return False
+    return not has_post_start(container) or went_well(run.post_start)
 
 
 def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
@@ -80,4 +99,12 @@ def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
     container = next(c for c in pod.spec.all_containers if c.name == name)
     if not can_restart(pod, facts, container):
         return ""
-    return f"{name}: failed again with exit code {run.exit.code}"
+    return f"{name}: {_failure(run, run.exit.code)}"
+
+
+def _failure(run: Run, code: int) -> str:
+    if run.unhealthy is not None:
+        return f"{run.unhealthy.probe} probe failed again: {run.unhealthy.message}"
+    if run.post_start is not None and run.post_start.error:
+        return f"postStart hook failed again: {run.post_start.error}"
+    return f"failed again with exit code {code}"

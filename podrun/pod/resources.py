@@ -60,6 +60,12 @@ def container_figures(container: Container) -> Figures:
     return _figures(asked.get("cpu", allowed.get("cpu", 0)), allowed)
 
 
+def resources_hash(container: Container) -> str:
+    """Changes when the container's cgroup must: ``Run.resources_hash`` is that of what it has."""
+    figures = container_figures(container)
+    return f"{figures.cpu_shares}/{figures.cpu_quota_us or 0}/{figures.memory_limit or 0}"
+
+
 def pod_figures(pod: Pod) -> Figures:
     """A limit is set for the pod only where every one of its containers declares it."""
     allowed = limits(pod)
@@ -76,7 +82,7 @@ def oom_score_adj(pod: Pod, container: Container, capacity: int) -> int:
     A sidecar is no likelier to be killed than the app containers it serves.
     """
     own = _oom_score_adj(pod, _amounts(container.requests).get("memory", 0), capacity)
-    if not is_sidecar(container) or not pod.spec.containers:
+    if not is_sidecar(pod, container) or not pod.spec.containers:
         return own
     smallest = min(_amounts(c.requests).get("memory", 0) for c in pod.spec.containers)
     return min(own, _oom_score_adj(pod, smallest, capacity))
@@ -104,7 +110,7 @@ def _effective(pod: Pod, amounts: Callable[[Container], Amounts]) -> Amounts:
     highest: Amounts = {}
     for container in pod.spec.init_containers:
         step = _sum((sidecars, amounts(container)))
-        if is_sidecar(container):
+        if is_sidecar(pod, container):
             sidecars = step
         highest = {name: max(highest.get(name, 0), step.get(name, 0)) for name in highest | step}
     together = _sum((sidecars, *(amounts(container) for container in pod.spec.containers)))

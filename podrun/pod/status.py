@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from podrun.api.pod import HostIP, Pod, PodIP, PodStatus
-from podrun.pod.backoff import Settings
+from podrun.pod.backoff import Settings, settings_for
 from podrun.pod.conditions import conditions
 from podrun.pod.container_status import container_status
 from podrun.pod.facts import Facts
@@ -26,7 +26,7 @@ def status(
     pod: Pod, facts: Facts, now: float, node: NodeFacts, settings: Settings | None = None
 ) -> PodStatus:
     """``now`` decides only whether a container is still in its back-off."""
-    settings = settings or Settings()
+    settings = settings_for(pod, settings)
     reason, message = _verdict(pod, facts)
     ips = _pod_ips(pod, facts, node)
     return PodStatus(

@@ -1,10 +1,16 @@
-"""How the containers of a pod are ended (semantics §2).
+"""How containers are ended (semantics §2).
 
-began_at                                     deadline = began_at + max(grace, 2 s)
-   │ stop signal to all app and init containers   │ SIGKILL
-   ├──────────────────────────────────────────────┤
-   └─ when these are gone: sidecars, last first,  │ stop signal to all sidecars left,
-      each once the one after it is gone          │ SIGKILL 2 s later
+one container
+
+    began_at ──► preStop ──it is done, or──► stop signal ──► SIGKILL
+       │         the grace is over ▲             │             ▲
+       └──────────── grace ────────┴─────────────┴── or 2 s ───┘  whichever is later
+
+all containers of a pod
+
+    preStop hooks of all at once ─► stop signal to app and init containers
+    these are gone ─► sidecars, last first, each once the one after it is gone
+    began_at + grace ─► stop signal to all that are left, SIGKILL 2 s later
 """
 
 from __future__ import annotations
@@ -12,10 +18,17 @@ from __future__ import annotations
 import msgspec
 
 from podrun.api.pod import Container, Pod
-from podrun.pod.actions import Action, KillContainer, SignalContainer
+from podrun.pod.actions import Action, KillContainer, RunHook, SignalContainer
 from podrun.pod.facts import Facts, Run
 from podrun.pod.outcome import ended_at, outcome
-from podrun.pod.runs import is_sidecar, live_containers
+from podrun.pod.runs import (
+    RESTARTING_ALL,
+    has_pre_stop,
+    is_outdated,
+    is_running,
+    is_sidecar,
+    live_containers,
+)
 
 DEFAULT_GRACE = 30
 FLOOR = 2  # nobody is killed sooner after his stop signal
@@ -23,16 +36,18 @@ KILL_AGAIN = 5  # a kill that did not end the container is repeated
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """Why all containers of the pod must end, since when, and how long they may take."""
+    """Why a container, or all of them, must end, since when, and how long they may take."""
 
-    why: str  # Deleted, SandboxChanged, Finished, or the reason of a verdict
+    why: str  # Deleted, SandboxChanged, Finished, the reason of a verdict, ``runs.SPEC_CHANGED``…
     began_at: float
     grace_seconds: int
     at_once: bool = False
+    hooks: bool = True  # False: there is nothing a preStop hook could talk to
 
     @property
     def deadline(self) -> float:
-        return self.began_at + max(self.grace_seconds, FLOOR)
+        """No hook runs longer, no stop signal is put off longer."""
+        return self.began_at + self.grace_seconds
 
 
 class Steps(msgspec.Struct):
@@ -53,7 +68,10 @@ def stop_reason(pod: Pod, facts: Facts) -> Stop | None:
     sandbox = facts.sandbox
     if sandbox is not None and not sandbox.ready:
         lost_at = sandbox.created_at if sandbox.lost_at is None else sandbox.lost_at
-        return Stop("SandboxChanged", lost_at, grace(pod))
+        return Stop("SandboxChanged", lost_at, grace(pod), hooks=False)
+    if any(is_outdated(facts, run) for _, run in live_containers(pod, facts)):
+        why, at_once = facts.round.why, facts.round.why == RESTARTING_ALL
+        return Stop(why, facts.round.began_at, grace(pod), at_once)
     return None
 
 
@@ -61,32 +79,27 @@ def stop_all(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
     """The steps towards no live container; empty when there is none."""
     steps = Steps()
     live = list(live_containers(pod, facts))
-    due = _due(live, past_deadline=now >= stop.deadline or stop.at_once)
-    for container, run in due:
-        if stop.at_once:
-            kill(container, run, stop.why, now, steps)
+    turn = _turn(pod, live)
+    for container, run in live:
+        if stop.at_once or container.name in turn or now >= stop.deadline:
+            end(container, run, stop, now, steps)
         else:
-            end(container, run, stop.why, stop.deadline, now, steps)
-    if len(due) < len(live):
-        steps.wakes.append(stop.deadline)
+            _prepare(container, run, stop, now, steps)
     return steps
 
 
-def end(
-    container: Container, run: Run, why: str, deadline: float, now: float, steps: Steps
-) -> None:
-    """One container's way out: the stop signal once, then SIGKILL at ``deadline`` or later."""
-    if run.started_at is None:  # nothing runs yet that could be asked to stop
-        return kill(container, run, why, now, steps)
-    if run.stop_sent_at is None:
-        steps.actions.append(SignalContainer(name=container.name, signal="", why=why))
-        steps.wakes.append(max(deadline, now + FLOOR))
+def end(container: Container, run: Run, stop: Stop, now: float, steps: Steps) -> None:
+    """One container's way out: its hook, the stop signal once, then SIGKILL."""
+    if stop.at_once or run.started_at is None:  # not started: nothing could be asked to stop
+        return kill(container, run, stop.why, now, steps)
+    if run.stop_sent_at is not None:
+        return _follow_up(container, run, stop, now, steps)
+    if _prepare(container, run, stop, now, steps):
         return None
-    kill_at = max(deadline, run.stop_sent_at + FLOOR)
-    if now < kill_at:
-        steps.wakes.append(kill_at)
-        return None
-    return kill(container, run, why, now, steps)
+    signal = container.lifecycle.stop_signal if container.lifecycle is not None else ""
+    steps.actions.append(SignalContainer(name=container.name, signal=signal, why=stop.why))
+    steps.wakes.append(max(stop.deadline, now + FLOOR))
+    return None
 
 
 def kill(container: Container, run: Run, why: str, now: float, steps: Steps) -> None:
@@ -102,9 +115,32 @@ def grace(pod: Pod) -> int:
     return DEFAULT_GRACE if seconds is None else seconds
 
 
-def _due(live: list[tuple[Container, Run]], *, past_deadline: bool) -> list[tuple[Container, Run]]:
-    # Sidecars wait for everyone else, then for each other in reverse order (§2).
-    if past_deadline:
-        return live
-    others = [(container, run) for container, run in live if not is_sidecar(container)]
-    return others or live[-1:]
+def _prepare(container: Container, run: Run, stop: Stop, now: float, steps: Steps) -> bool:
+    """Begin the preStop hook where there is one; whether the stop signal must wait for it."""
+    if now >= stop.deadline:
+        return False
+    steps.wakes.append(stop.deadline)
+    if run.pre_stop is not None:
+        return run.pre_stop.done_at is None
+    unasked = is_running(run) and run.stop_sent_at is None and run.kill_sent_at is None
+    if not (stop.hooks and unasked and has_pre_stop(container)):
+        return False
+    left = stop.deadline - now
+    hook = RunHook(name=container.name, hook="preStop", timeout=left, why=stop.why)
+    steps.actions.append(hook)
+    return True
+
+
+def _follow_up(container: Container, run: Run, stop: Stop, now: float, steps: Steps) -> None:
+    assert run.stop_sent_at is not None
+    kill_at = max(stop.deadline, run.stop_sent_at + FLOOR)
+    if now < kill_at:
+        steps.wakes.append(kill_at)
+    else:
+        kill(container, run, stop.why, now, steps)
+
+
+def _turn(pod: Pod, live: list[tuple[Container, Run]]) -> set[str]:
+    """Sidecars wait for everyone else, then for each other in reverse order (§2)."""
+    others = {container.name for container, _ in live if not is_sidecar(pod, container)}
+    return others or {container.name for container, _ in live[-1:]}

@@ -51,7 +51,7 @@ class CheckedNode(Node):
         for init in self.pod.spec.init_containers:
             run = self.known(init.name).current
             assert run is not None and run.sandbox_attempt == sandbox.attempt
-            assert is_sidecar(init) or init_succeeded(run.exit)
+            assert is_sidecar(self.pod, init) or init_succeeded(run.exit)
 
     def check_backoff(self, before: ContainerFacts, after: ContainerFacts) -> None:
         previous, current = after.last, after.current
@@ -217,7 +217,7 @@ class PodMachine(RuleBasedStateMachine):
             return
         for spec in self.node.pod.spec.all_containers:
             last = self.node.known(spec.name).last
-            if last is not None and not is_sidecar(spec):
+            if last is not None and not is_sidecar(self.node.pod, spec):
                 assert last.stop_reason == SPEC_CHANGED
 
     @invariant()
