@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from podrun.cli.main import entry
+from podrun.cli.main import run
 
-raise SystemExit(entry())
+run()

@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
 
     ``--detached``: nobody watches; what it says goes to its log.
     """
+    gc.enable()  # the command line goes without: its processes are short
     config = node_config.load()
     paths = Paths(config)
     if "--detached" in arguments:

@@ -5,12 +5,14 @@ A verb's module is imported when that verb is used: ``podrun ps`` must not pay f
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -97,6 +99,18 @@ def main() -> None:
 
     A bare name means a pod. `podrun VERB --help` tells more.
     """
+
+
+def run() -> NoReturn:
+    """The process of one command: no collector for so short a life, and no tidying up after it.
+
+    Taking the interpreter down module by module would cost 10 ms in which nothing is done.
+    """
+    gc.disable()
+    code = entry()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def entry(args: Sequence[str] | None = None) -> int:
