@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from podrun.agent import operations, worker
+from podrun.agent.hooks import Hooks
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
 from podrun.agent.watch import Watch
@@ -25,11 +26,17 @@ class Execution:
     """Of one pod's actions. ``save`` puts the facts on disk: what may not be lost waits for it."""
 
     def __init__(
-        self, node: Node, stored: StoredPod, watch: Watch, save: Callable[[], None]
+        self,
+        node: Node,
+        stored: StoredPod,
+        watch: Watch,
+        hooks: Hooks,
+        save: Callable[[], None],
     ) -> None:
         self._node = node
         self._stored = stored
         self._watch = watch
+        self._hooks = hooks
         self._save = save
 
     @property
@@ -49,6 +56,8 @@ class Execution:
                 self._signal(name, signal, why)
             case actions.KillContainer(name=name, why=why):
                 self._kill(name, why)
+            case actions.RunHook():
+                self._hooks.begin(action)
             case actions.PassVerdict(reason=reason, message=message):
                 self._facts.verdict = Verdict(reason=reason, message=message, at=time.time())
             case actions.ReleasePod():

@@ -20,12 +20,17 @@ from collections.abc import Callable
 from functools import partial
 
 from podrun.agent.execution import Execution
+from podrun.agent.handlers import Handlers
+from podrun.agent.hooks import Hooks
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
+from podrun.agent.prober import Prober
+from podrun.agent.turns import Turns
 from podrun.agent.watch import Watch
 from podrun.pod.actions import ReleasePod
 from podrun.pod.events import Event, events, merge
 from podrun.pod.facts import Facts
+from podrun.pod.hooks import forget_unfinished
 from podrun.pod.plan import plan
 
 log = logging.getLogger(__name__)
@@ -39,7 +44,9 @@ _RETRY_SECONDS = 1.0
 class PodTask:
     """Drives one pod until it is released. ``listeners`` hear of every change of its facts."""
 
-    def __init__(self, node: Node, store: PodStore, stored: StoredPod) -> None:
+    def __init__(
+        self, node: Node, store: PodStore, stored: StoredPod, turns: Turns | None = None
+    ) -> None:
         self.stored = stored
         self.released = False
         self.listeners: set[Listener] = set()
@@ -49,7 +56,12 @@ class PodTask:
         self._events = stored.events()
         self._wake = asyncio.Event()
         self._watch = Watch(node, stored, self.happened)
-        self._execution = Execution(node, stored, self._watch, partial(self.changed, durable=True))
+        self._handlers = Handlers(node, stored)
+        self._hooks = Hooks(stored, self._handlers, self.happened)
+        self._prober = Prober(stored, self._handlers, turns or Turns(), self.happened, self.tell)
+        self._execution = Execution(
+            node, stored, self._watch, self._hooks, partial(self.changed, durable=True)
+        )
 
     @property
     def facts(self) -> Facts:
@@ -76,6 +88,7 @@ class PodTask:
     async def _step(self) -> None:
         self._wake.clear()
         self.changed()  # again, what could not be saved a moment ago
+        self._look()
         due = plan(self.stored.pod, self.facts, time.time(), self._settings)
         for action in due.actions:
             await self._execution.carry_out(action)
@@ -86,6 +99,13 @@ class PodTask:
         if not due.actions:
             await self._sleep(due.wake_at)
 
+    def _look(self) -> None:
+        """Probes and hooks follow what the facts have become."""
+        self._prober.look()
+        self._hooks.look()
+        runs = (known.current for known in self.facts.containers.values())
+        self._handlers.forget(run.id for run in runs if run is not None and run.exit is None)
+
     async def _sleep(self, wake_at: float | None) -> None:
         timeout = None if wake_at is None else max(wake_at - time.time(), 0.001)
         with contextlib.suppress(TimeoutError):
@@ -93,6 +113,7 @@ class PodTask:
 
     def adopt(self) -> None:
         """Go on from the records of another agent."""
+        forget_unfinished(self.facts)
         self._watch.adopt(time.time())
         self.changed()
 
@@ -114,6 +135,14 @@ class PodTask:
     def _tell(self) -> None:
         new = events(self.stored.pod, self._told, self.facts, time.time(), self._settings)
         self._told = copy.deepcopy(self.facts)
+        self._record(new)
+
+    def tell(self, event: Event) -> None:
+        """Of what happened, but left the facts as they are."""
+        if not self.released:
+            self._record([event])
+
+    def _record(self, new: list[Event]) -> None:
         if new:
             self._events = merge(self._events, new)
             self._store.save_events(self.stored, self._events)
@@ -122,5 +151,8 @@ class PodTask:
 
     def _release(self) -> None:
         self.released = True
+        self._prober.close()
+        self._hooks.close()
+        self._handlers.close()
         for listener in tuple(self.listeners):
             listener(self.stored, [])

@@ -18,6 +18,7 @@ from podrun.agent.changes import Changes
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
+from podrun.agent.turns import Turns
 from podrun.errors import MechanismFailed, PodrunError, Unavailable
 from podrun.pod.progress import is_finished
 
@@ -32,6 +33,7 @@ class Agent:
         self.store = PodStore(node.paths)
         self.tasks: dict[str, PodTask] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._turns = Turns()
         self._clients = 0
         self._idle_since = time.monotonic()
         self._leaving = False
@@ -96,7 +98,7 @@ class Agent:
 
     def add(self, stored: StoredPod) -> PodTask:
         """Start the task of a pod that is on disk."""
-        task = PodTask(self.node, self.store, stored)
+        task = PodTask(self.node, self.store, stored, self._turns)
         task.listeners.add(lambda stored, events: self._recheck.set())
         self.tasks[stored.paths.uid] = task
         running = asyncio.get_running_loop().create_task(self._drive(task))
