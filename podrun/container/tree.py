@@ -8,6 +8,7 @@ outside the container (CVE-2019-19921, CVE-2021-30465, CVE-2025-52881).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import posixpath
 import stat
@@ -17,6 +18,9 @@ from podrun.linux import mount
 from podrun.linux.openat import openat2
 
 _QUIET = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
+
+#: as many as the kernel follows
+_MAX_LINKS = 40
 
 #: the kubelet's defaults (semantics of securityContext.procMount: Default)
 MASKED = (
@@ -57,17 +61,22 @@ def open_target(path: str, *, directory: bool) -> int:
         os.close(root)
 
 
-def _open_or_make(root: int, path: str, *, directory: bool) -> int:
+def _open_or_make(root: int, path: str, *, directory: bool, links: int = 0) -> int:
     with contextlib.suppress(FileNotFoundError):
         return openat2(root, os.fsencode(path), os.O_PATH)
     parent_path, name = posixpath.split(path.rstrip("/"))
-    parent = _open_or_make(root, parent_path or "/", directory=True)
+    parent = _open_or_make(root, parent_path or "/", directory=True, links=links)
     try:
         if directory:
             os.mkdir(name, 0o755, dir_fd=parent)
         else:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             os.close(os.open(name, flags, 0o644, dir_fd=parent))
+    except FileExistsError:  # a link to nothing: make what it points at, inside the root
+        if links == _MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path) from None
+        target = posixpath.join(parent_path or "/", os.readlink(name, dir_fd=parent))
+        return _open_or_make(root, target, directory=directory, links=links + 1)
     finally:
         os.close(parent)
     return openat2(root, os.fsencode(path), os.O_PATH)
