@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from podrun.api.change import spec_hash
-from podrun.api.pod import Container, ObjectMeta, Pod, PodSpec, ResourceRequirements
+from podrun.api.pod import (
+    Container,
+    ContainerRestartRule,
+    ContainerRestartRuleOnExitCodes,
+    ContainerStatus,
+    Lifecycle,
+    LifecycleHandler,
+    ObjectMeta,
+    Pod,
+    PodCondition,
+    PodSpec,
+    PodStatus,
+    Probe,
+    ResourceRequirements,
+    SleepAction,
+)
 from podrun.pod.actions import (
     Action,
     CreateSandbox,
@@ -15,19 +31,49 @@ from podrun.pod.actions import (
     PassVerdict,
     Plan,
     ReleasePod,
+    ResizeContainer,
+    RestartAll,
+    RunHook,
     SignalContainer,
     StartContainer,
     StopSandbox,
 )
-from podrun.pod.backoff import Settings, next_run, next_trouble
+from podrun.pod.backoff import Settings, next_run, next_trouble, settings_for
 from podrun.pod.facts import ContainerFacts, Deletion, Exit, Facts, Run, Sandbox, Verdict
+from podrun.pod.hooks import hook_began, hook_ended
 from podrun.pod.plan import plan
+from podrun.pod.probes import SUCCESS, Due, Key, ProbeState, agenda, apply_result, observe
+from podrun.pod.resources import resources_hash
+from podrun.pod.rounds import begin_round
+from podrun.pod.status import NodeFacts, status
 
 T0 = 1_700_000_000.0
+PENDING = "pending"
 
 
-def container(name: str, *, sidecar: bool = False, image: str = "busybox") -> Container:
-    return Container(name=name, image=image, restart_policy="Always" if sidecar else "")
+def container(
+    name: str, *, sidecar: bool = False, image: str = "busybox", **fields: Any
+) -> Container:
+    """Further ``fields`` as ``Container`` has them."""
+    policy = fields.pop("restart_policy", "Always" if sidecar else "")
+    return Container(name=name, image=image, restart_policy=policy, **fields)
+
+
+def hooks(*names: str, signal: str = "") -> Lifecycle:
+    """A lifecycle with the hooks ``names`` (post_start, pre_stop)."""
+    handler = LifecycleHandler(sleep=SleepAction(seconds=1))
+    return Lifecycle(stop_signal=signal, **dict.fromkeys(names, handler))
+
+
+def probe(**fields: int) -> Probe:
+    """Fields by their first word: ``probe(initial=5, period=1, failure=2, termination=7)``."""
+    names = {name.partition("_")[0]: name for name in Probe.__struct_fields__}
+    return Probe(**{names[word]: value for word, value in fields.items()})  # type: ignore[arg-type]
+
+
+def rule(action: str, operator: str, *codes: int) -> ContainerRestartRule:
+    on = ContainerRestartRuleOnExitCodes(operator=operator, values=codes)
+    return ContainerRestartRule(action=action, exit_codes=on)
 
 
 def asks(name: str, sidecar: bool = False, **quantities: str) -> Container:
@@ -87,6 +133,11 @@ class Node:
         self.released = False
         self.failing: dict[str, str] = {}  # container → reason why it cannot be created
         self.sandbox_fails = False
+        self.hooks: dict[tuple[str, str], str] = {}  # (container, hook) → error, or PENDING
+        self.resize_fails = False
+        self.states: dict[Key, ProbeState] = {}
+        self.answers: dict[Key, str] = {}  # what probes come to; those not named succeed
+        self.tried: list[Due] = []
 
     # what policy does
 
@@ -118,11 +169,17 @@ class Node:
                 self._start(action)
             case SignalContainer():
                 run = self.run(action.name)
-                run.stop_sent_at, run.stop_reason = self.now, run.stop_reason or action.why
+                run.stop_sent_at, run.stop_reason = self.now, action.why
             case KillContainer():
                 run = self.run(action.name)
                 run.kill_sent_at, run.stop_reason = self.now, run.stop_reason or action.why
                 self.exits(action.name, 137, signal=9)
+            case RunHook():
+                self._run_hook(action)
+            case RestartAll():
+                begin_round(self.pod, self.facts, action.number, action.why, self.now)
+            case ResizeContainer():
+                self._resize(action.name)
             case PassVerdict():
                 self.facts.verdict = Verdict(action.reason, action.message, self.now)
             case ReleasePod():
@@ -139,7 +196,7 @@ class Node:
         facts.sandbox_trouble = None
 
     def _start(self, action: StartContainer) -> None:
-        spec = next(c for c in self.pod.spec.all_containers if c.name == action.name)
+        spec = self.spec(action.name)
         known = self.facts.of(action.name)
         if action.name in self.failing:
             trouble = next_trouble(known.trouble, self.failing[action.name], "no", self.now)
@@ -155,8 +212,65 @@ class Node:
             sandbox_attempt=self.facts.sandbox.attempt,
             created_at=self.now,
             started_at=self.now,
+            round=self.facts.round.number,
+            resources_hash=resources_hash(spec),
         )
-        self.facts.containers[action.name] = next_run(known, run, self.settings)
+        settings = settings_for(self.pod, self.settings)
+        self.facts.containers[action.name] = next_run(known, run, settings)
+
+    def _run_hook(self, action: RunHook) -> None:
+        run = self.run(action.name)
+        hook_began(run, action.hook, action.why, self.now)
+        error = self.hooks.get((action.name, action.hook), "")
+        if error != PENDING:
+            hook_ended(run, action.hook, error, self.now)
+
+    def _resize(self, name: str) -> None:
+        run = self.run(name)
+        if self.resize_fails:
+            run.resize_trouble = next_trouble(run.resize_trouble, "Error", "busy", self.now)
+            return
+        run.resources_hash, run.resize_trouble = resources_hash(self.spec(name)), None
+
+    # probes, as the agent's prober tries them
+
+    def try_probe(self, name: str, kind: str, outcome: str, message: str = "no") -> bool:
+        """Once, now; whether the facts changed."""
+        run = self.run(name)
+        state = self.states.get((name, kind))
+        if state is None or state.run_id != run.id:
+            state = ProbeState(run.id)
+        spec = self.spec(name)
+        probe = {"startup": spec.startup_probe, "liveness": spec.liveness_probe}.get(
+            kind, spec.readiness_probe
+        )
+        assert probe is not None
+        state = observe(probe, kind, state, outcome, message, self.now)
+        self.states[name, kind] = state
+        return apply_result(self.pod, self.facts, name, kind, state, self.now)
+
+    def agenda(self) -> list[Due]:
+        return agenda(self.pod, self.facts, self.states)
+
+    def advance(self, seconds: float) -> None:
+        """Time passes; policy is asked, and probes are tried, whenever it is time to."""
+        until = self.now + seconds
+        self.settle()
+        while not self.released:
+            due = self.agenda()[:1]
+            wakes = [self.plan().wake_at, *(each.at for each in due)]
+            wake = min((at for at in wakes if at is not None), default=until)
+            if wake >= until:
+                break
+            self.now = max(self.now, wake)
+            for each in due:
+                if each.at <= self.now:
+                    self.tried.append(each)
+                    answer = self.answers.get((each.name, each.kind), SUCCESS)
+                    self.try_probe(each.name, each.kind, answer)
+            self.settle()
+        self.now = until
+        self.settle()
 
     # what happens to the pod
 
@@ -167,6 +281,12 @@ class Node:
 
     def known(self, name: str) -> ContainerFacts:
         return self.facts.of(name)
+
+    def hook_ends(self, name: str, hook: str, error: str = "") -> None:
+        hook_ended(self.run(name), hook, error, self.now)
+
+    def spec(self, name: str) -> Container:
+        return next(c for c in self.pod.spec.all_containers if c.name == name)
 
     def wait(self, seconds: float) -> list[Action]:
         self.now += seconds
@@ -190,3 +310,33 @@ class Node:
 
     def starts(self) -> list[str]:
         return [action.name for action in self.log if isinstance(action, StartContainer)]
+
+
+# what a status shows
+
+NODE = NodeFacts(host_ips=("192.0.2.1", "2001:db8::1"), name="node-1")
+
+
+def shown(node: Node) -> PodStatus:
+    return status(node.pod, node.facts, node.now, NODE, node.settings)
+
+
+def app(node: Node, name: str = "app") -> ContainerStatus:
+    result = shown(node)
+    both = result.init_container_statuses + result.container_statuses
+    return next(c for c in both if c.name == name)
+
+
+def condition(node: Node, type: str) -> PodCondition:
+    return next(c for c in shown(node).conditions if c.type == type)
+
+
+def waiting(node: Node, name: str = "app") -> str:
+    state = app(node, name).state.waiting
+    return state.reason if state else ""
+
+
+def settled(pod: Pod) -> Node:
+    node = Node(pod)
+    node.settle()
+    return node

@@ -26,20 +26,20 @@ def pauses(node: Node, crashes: int, code: int = 1, lasting: float = 1.0) -> lis
     return found
 
 
-def test_the_first_restart_is_immediate_then_the_pause_doubles_up_to_300_seconds() -> None:
+def test_4_the_first_restart_is_immediate_then_the_pause_doubles_up_to_300_seconds() -> None:
     assert pauses(Node(pod()), 9) == [0, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
-def test_clean_exits_back_off_too() -> None:
+def test_4_clean_exits_back_off_too() -> None:
     assert pauses(Node(pod()), 4, code=0) == [0, 10, 20, 40]
 
 
-def test_the_cap_is_configurable() -> None:
+def test_4_the_cap_is_configurable() -> None:
     assert pauses(Node(pod(), Settings(max_restart_period=25)), 5) == [0, 10, 20, 25, 25]
     assert pauses(Node(pod(), Settings(max_restart_period=3)), 4) == [0, 3, 3, 3]
 
 
-def test_a_run_longer_than_twice_the_maximum_resets_the_backoff() -> None:
+def test_4_a_run_longer_than_twice_the_maximum_resets_the_backoff() -> None:
     node = Node(pod())
     assert pauses(node, 4) == [0, 10, 20, 40]
     node.now += 601
@@ -48,7 +48,7 @@ def test_a_run_longer_than_twice_the_maximum_resets_the_backoff() -> None:
     assert pauses(node, 2) == [10, 20]
 
 
-def test_a_run_of_exactly_twice_the_maximum_does_not() -> None:
+def test_4_a_run_of_exactly_twice_the_maximum_does_not() -> None:
     node = Node(pod())
     pauses(node, 3)
     node.now += 600
@@ -57,7 +57,7 @@ def test_a_run_of_exactly_twice_the_maximum_does_not() -> None:
     assert node.plan().wake_at == node.now + 40
 
 
-def test_another_image_starts_the_backoff_anew() -> None:
+def test_4_another_image_starts_the_backoff_anew() -> None:
     node = Node(pod())
     pauses(node, 4)
     node.now += 1
@@ -68,7 +68,7 @@ def test_another_image_starts_the_backoff_anew() -> None:
     assert node.known("app").backoff_seconds == 10
 
 
-def test_a_start_error_is_a_run_and_backs_off() -> None:
+def test_4_a_start_error_is_a_run_and_backs_off() -> None:
     node = Node(pod())
     node.settle()
     for expected in (0, 10):
@@ -84,14 +84,14 @@ def test_a_start_error_is_a_run_and_backs_off() -> None:
     ("OnFailure", 0, False), ("OnFailure", 1, True),
     ("Never", 0, False), ("Never", 1, False),
 ])  # fmt: skip
-def test_the_restart_policy_decides(policy: str, code: int, again: bool) -> None:
+def test_4_the_restart_policy_decides(policy: str, code: int, again: bool) -> None:
     node = Node(pod("app", "other", policy=policy))
     node.settle()
     node.exits("app", code)
     assert bool(node.settle()) == again
 
 
-def test_sidecars_and_init_containers_have_backoffs_of_their_own() -> None:
+def test_4_sidecars_and_init_containers_have_backoffs_of_their_own() -> None:
     node = Node(pod("app", init=[container("proxy", sidecar=True)]))
     node.settle()
     for code in (1, 1):
@@ -102,7 +102,7 @@ def test_sidecars_and_init_containers_have_backoffs_of_their_own() -> None:
     assert node.settle() == [StartContainer("app", 1)]
 
 
-def test_restarts_only_ever_rise() -> None:
+def test_4_restarts_only_ever_rise() -> None:
     known = ContainerFacts(restarts=4, last=Node(pod()).known("app").current)
     assert next_attempt(ContainerFacts()) == 0
     node = Node(pod())
@@ -113,7 +113,7 @@ def test_restarts_only_ever_rise() -> None:
     assert known.restarts == 4
 
 
-def test_what_cannot_be_configured_is_tried_every_ten_seconds() -> None:
+def test_4_what_cannot_be_configured_is_tried_every_ten_seconds() -> None:
     node = Node(pod())
     node.failing["app"] = "CreateContainerConfigError"
     node.settle()
@@ -123,7 +123,7 @@ def test_what_cannot_be_configured_is_tried_every_ten_seconds() -> None:
     assert node.wait(10) == [StartContainer("app", 0)]
 
 
-def test_a_cleared_trouble_is_tried_again_at_once() -> None:
+def test_4_a_cleared_trouble_is_tried_again_at_once() -> None:
     node = Node(pod())
     node.failing["app"] = "ErrImageNeverPull"
     node.settle()
@@ -131,7 +131,7 @@ def test_a_cleared_trouble_is_tried_again_at_once() -> None:
     assert node.plan().actions == (StartContainer("app", 0),)
 
 
-def test_pulls_back_off_from_10_to_300_seconds() -> None:
+def test_4_pulls_back_off_from_10_to_300_seconds() -> None:
     trouble: Trouble | None = None
     pauses = []
     for _ in range(7):
@@ -140,6 +140,6 @@ def test_pulls_back_off_from_10_to_300_seconds() -> None:
     assert pauses == [10, 20, 40, 80, 160, 300, 300]
 
 
-def test_another_reason_is_another_trouble() -> None:
+def test_4_another_reason_is_another_trouble() -> None:
     first = next_trouble(None, "ErrImagePull", "x", 1.0)
     assert next_trouble(first, "CreateContainerConfigError", "y", 2.0).count == 1

@@ -1,4 +1,4 @@
-"""Termination, deadlines, and what becomes of a finished pod (semantics §2, §3)."""
+"""Termination, deadlines, and what becomes of a finished pod: semantics §2 without hooks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def running(
     return node
 
 
-def test_app_containers_are_stopped_in_parallel() -> None:
+def test_2_app_containers_are_stopped_in_parallel() -> None:
     node = running("a", "b")
     node.is_deleted()
     assert node.plan().actions == (
@@ -37,14 +37,14 @@ def test_app_containers_are_stopped_in_parallel() -> None:
     )
 
 
-def test_the_stop_signal_is_sent_once() -> None:
+def test_2_the_stop_signal_is_sent_once() -> None:
     node = running("a")
     node.is_deleted()
     assert len(node.settle()) == 1
     assert node.wait(5) == []
 
 
-def test_whoever_is_left_is_killed_when_the_grace_is_over() -> None:
+def test_2_whoever_is_left_is_killed_when_the_grace_is_over() -> None:
     node = running("a", "b")
     node.is_deleted(grace=10)
     node.settle()
@@ -52,7 +52,7 @@ def test_whoever_is_left_is_killed_when_the_grace_is_over() -> None:
     assert node.wait(10)[:2] == [KillContainer("a", "Deleted"), KillContainer("b", "Deleted")]
 
 
-def test_the_grace_is_never_shorter_than_two_seconds() -> None:
+def test_2_the_grace_is_never_shorter_than_two_seconds() -> None:
     node = running("a")
     node.is_deleted(grace=1)
     node.settle()
@@ -60,7 +60,7 @@ def test_the_grace_is_never_shorter_than_two_seconds() -> None:
     assert node.wait(0.5)[0] == KillContainer("a", "Deleted")
 
 
-def test_a_stop_signal_sent_late_still_leaves_two_seconds() -> None:
+def test_2_a_stop_signal_sent_late_still_leaves_two_seconds() -> None:
     node = running("a")
     node.is_deleted(grace=3)
     node.now += 2.5
@@ -68,13 +68,13 @@ def test_a_stop_signal_sent_late_still_leaves_two_seconds() -> None:
     assert node.plan().wake_at == node.now + 2
 
 
-def test_grace_zero_kills_at_once() -> None:
+def test_2_grace_zero_kills_at_once() -> None:
     node = running("a", init=("proxy",))
     node.is_deleted(grace=0)
     assert node.plan().actions == (KillContainer("proxy", "Deleted"), KillContainer("a", "Deleted"))
 
 
-def test_after_the_containers_the_sandbox_goes_and_then_the_pod() -> None:
+def test_2_after_the_containers_the_sandbox_goes_and_then_the_pod() -> None:
     node = running("a")
     node.is_deleted()
     node.settle()
@@ -82,7 +82,7 @@ def test_after_the_containers_the_sandbox_goes_and_then_the_pod() -> None:
     assert node.settle() == [StopSandbox(), ReleasePod()]
 
 
-def test_sidecars_wait_for_the_app_containers_and_then_go_in_reverse_order() -> None:
+def test_2_sidecars_wait_for_the_app_containers_and_then_go_in_reverse_order() -> None:
     node = running("a", "b", init=("one", "two"))
     node.is_deleted()
     node.settle()
@@ -96,7 +96,7 @@ def test_sidecars_wait_for_the_app_containers_and_then_go_in_reverse_order() -> 
     assert node.settle() == [StopSandbox(), ReleasePod()]
 
 
-def test_sidecars_share_the_grace_and_have_two_seconds_at_its_end() -> None:
+def test_2_sidecars_share_the_grace_and_have_two_seconds_at_its_end() -> None:
     node = running("a", init=("one", "two"))
     node.is_deleted(grace=10)
     node.settle()
@@ -110,14 +110,14 @@ def test_sidecars_share_the_grace_and_have_two_seconds_at_its_end() -> None:
     assert node.wait(2)[:2] == [KillContainer("one", "Deleted"), KillContainer("two", "Deleted")]
 
 
-def test_a_running_init_container_is_stopped_with_the_first() -> None:
+def test_2_a_running_init_container_is_stopped_with_the_first() -> None:
     node = Node(pod("app", init=[container("proxy", sidecar=True), "one"]))
     node.settle()
     node.is_deleted()
     assert node.settle() == [SignalContainer("one", "", "Deleted")]
 
 
-def test_a_deleted_pod_starts_nothing() -> None:
+def test_2_a_deleted_pod_starts_nothing() -> None:
     node = running("a")
     node.exits("a", 1)
     node.is_deleted()
@@ -125,14 +125,14 @@ def test_a_deleted_pod_starts_nothing() -> None:
 
 
 @pytest.mark.parametrize("replaces", ["", "old"])
-def test_a_pod_deleted_before_anything_started_is_released_at_once(replaces: str) -> None:
+def test_2_a_pod_deleted_before_anything_started_is_released_at_once(replaces: str) -> None:
     node = Node(pod("a"))
     node.facts.replaces = replaces
     node.is_deleted()
     assert node.settle() == [ReleasePod()]
 
 
-def test_trouble_of_the_creation_does_not_delay_a_deletion() -> None:
+def test_2_trouble_of_the_creation_does_not_delay_a_deletion() -> None:
     node = Node(pod("a"))
     node.sandbox_fails = True
     node.settle()
@@ -140,7 +140,7 @@ def test_trouble_of_the_creation_does_not_delay_a_deletion() -> None:
     assert node.settle() == [ReleasePod()]
 
 
-def test_a_release_that_fails_is_repeated_after_one_and_at_last_every_ten_seconds() -> None:
+def test_2_a_release_that_fails_is_repeated_after_one_and_at_last_every_ten_seconds() -> None:
     node = Node(pod("a"))
     node.is_deleted()
     pauses = []
@@ -154,14 +154,14 @@ def test_a_release_that_fails_is_repeated_after_one_and_at_last_every_ten_second
     assert pauses == [1, 4, 10]
 
 
-def test_a_container_that_was_created_but_never_started_is_killed_not_asked() -> None:
+def test_2_a_container_that_was_created_but_never_started_is_killed_not_asked() -> None:
     node = running("a")
     node.run("a").started_at = None
     node.is_deleted()
     assert node.plan().actions == (KillContainer("a", "Deleted"),)
 
 
-def test_a_kill_without_effect_is_repeated() -> None:
+def test_2_a_kill_without_effect_is_repeated() -> None:
     node = running("a")
     node.is_deleted(grace=0)
     node.run("a").kill_sent_at = node.now
@@ -170,7 +170,7 @@ def test_a_kill_without_effect_is_repeated() -> None:
     assert node.plan().actions == (KillContainer("a", "Deleted"),)
 
 
-def test_a_container_already_told_to_stop_is_not_told_again_when_the_pod_is_deleted() -> None:
+def test_2_a_container_already_told_to_stop_is_not_told_again_when_the_pod_is_deleted() -> None:
     node = running("a")
     node.run("a").stop_sent_at = node.now
     node.is_deleted(grace=5)
@@ -178,7 +178,7 @@ def test_a_container_already_told_to_stop_is_not_told_again_when_the_pod_is_dele
     assert node.wait(5)[0] == KillContainer("a", "Deleted")
 
 
-def test_the_active_deadline_fails_the_pod_with_the_kubelets_words() -> None:
+def test_2_the_active_deadline_fails_the_pod_with_the_kubelets_words() -> None:
     node = Node(pod("a", deadline=60))
     node.settle()
     assert node.plan().wake_at == T0 + 60
@@ -192,13 +192,13 @@ def test_the_active_deadline_fails_the_pod_with_the_kubelets_words() -> None:
     assert phase(node.pod, node.facts) == "Failed"
 
 
-def test_the_active_deadline_includes_initialisation() -> None:
+def test_2_the_active_deadline_includes_initialisation() -> None:
     node = Node(pod("a", init=["one"], deadline=60))
     node.settle()
     assert node.wait(60)[1] == SignalContainer("one", "", "DeadlineExceeded")
 
 
-def test_a_pod_that_ended_in_time_has_no_deadline() -> None:
+def test_2_a_pod_that_ended_in_time_has_no_deadline() -> None:
     node = Node(pod("a", deadline=60, policy="Never"))
     node.settle()
     node.exits("a")
@@ -206,7 +206,7 @@ def test_a_pod_that_ended_in_time_has_no_deadline() -> None:
     assert node.plan().wake_at is None and node.wait(100) == []
 
 
-def test_a_finished_pod_stops_its_sidecars_in_reverse_order_and_its_sandbox_once() -> None:
+def test_2_a_finished_pod_stops_its_sidecars_in_reverse_order_and_its_sandbox_once() -> None:
     node = running("a", init=("one", "two"), policy="Never", grace=10)
     node.exits("a")
     assert node.settle() == [SignalContainer("two", "", "Finished")]
@@ -219,7 +219,7 @@ def test_a_finished_pod_stops_its_sidecars_in_reverse_order_and_its_sandbox_once
     assert phase(node.pod, node.facts) == "Succeeded"
 
 
-def test_a_finished_pod_that_is_deleted_is_released() -> None:
+def test_2_a_finished_pod_that_is_deleted_is_released() -> None:
     node = running("a", policy="Never")
     node.exits("a")
     node.settle()
@@ -227,7 +227,7 @@ def test_a_finished_pod_that_is_deleted_is_released() -> None:
     assert node.settle() == [ReleasePod()]
 
 
-def test_the_end_of_the_grace_is_looked_at_even_if_nobody_is_to_be_killed_then() -> None:
+def test_2_the_end_of_the_grace_is_looked_at_even_if_nobody_is_to_be_killed_then() -> None:
     node = running("a", init=("proxy",))
     node.is_deleted(grace=3)
     node.now += 2.5
