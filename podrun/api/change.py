@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from podrun.api.pod import Container, Pod
+from podrun.api.pod import Container, Pod, ResourceRequirements
+from podrun.api.qos import qos_class
 
 
 class Effect(enum.IntEnum):
@@ -16,15 +17,19 @@ class Effect(enum.IntEnum):
 
     UNCHANGED = 0
     IN_PLACE = 1  # a new record, nothing restarts
-    CONTAINERS = 2  # these containers start again, in the same sandbox
-    RECREATE = 3  # the pod is replaced by a new one
+    RESIZE = 2  # these containers get other cgroup figures, nothing restarts
+    CONTAINERS = 3  # these containers start again, in the same sandbox
+    RECREATE = 4  # the pod is replaced by a new one
 
 
 class Change(msgspec.Struct, frozen=True):
-    """``containers`` are the names to restart (CONTAINERS only); ``paths`` all that differs."""
+    """``containers`` are to restart (CONTAINERS only), ``resized`` not, but their cgroups are to be
+    written (RESIZE and CONTAINERS), each by name; ``paths`` is all that differs.
+    """
 
     effect: Effect
     containers: tuple[str, ...] = ()
+    resized: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
 
@@ -35,6 +40,8 @@ _IN_PLACE = frozenset(
         "spec.activeDeadlineSeconds",
         "spec.terminationGracePeriodSeconds",
         "spec.enableServiceLinks",
+        "spec.readinessGates",
+        "spec.os",
         "spec.automountServiceAccountToken",
         "spec.serviceAccountName",
         "spec.serviceAccount",
@@ -50,33 +57,43 @@ _IN_PLACE = frozenset(
 )
 
 
-# Fields of a container that reach beyond it: the sandbox offers its ports, the pod's cgroup and
-# QoS class follow from its resources, and whether it is a sidecar decides the order of all.
-_OF_THE_POD = ("ports", "resources", "restartPolicy")
-
-
 def compare(old: Pod, new: Pod) -> Change:
-    """``old`` and ``new`` both with defaults, and of the same namespace and name.
+    """``old`` and ``new`` both valid, with defaults, and of the same namespace and name.
 
-    What podrun fills in (uid, timestamps, nodeName, status) is not compared. CONTAINERS may name
-    init containers too: whether one that has done its work runs again is for the caller to decide.
+    What podrun fills in (uid, timestamps, nodeName, status) is not compared. CONTAINERS and RESIZE
+    may name init containers too: whether one that has done its work runs again is for the caller
+    to decide.
     """
     paths = (*_metadata(old, new), *_spec(old, new))
     effect = max(map(_effect, paths), default=Effect.UNCHANGED)
-    if effect is not Effect.CONTAINERS:
-        return Change(effect, (), paths)
-    pairs = zip(old.spec.all_containers, new.spec.all_containers, strict=True)
-    changed = tuple(after.name for before, after in pairs if before != after)
-    return Change(effect, changed, paths)
+    if effect >= Effect.RESIZE and _shape(old) != _shape(new):
+        effect = Effect.RECREATE
+    if effect not in (Effect.RESIZE, Effect.CONTAINERS):
+        return Change(effect, paths=paths)
+    pairs = list(zip(old.spec.all_containers, new.spec.all_containers, strict=True))
+    restarted = tuple(after.name for before, after in pairs if _fixed(before) != _fixed(after))
+    different = (after.name for before, after in pairs if before.resources != after.resources)
+    resized = tuple(name for name in different if name not in restarted)
+    return Change(effect, restarted, resized, paths)
 
 
 def _effect(path: str) -> Effect:
     if path in _IN_PLACE:
         return Effect.IN_PLACE
     if path.startswith(("spec.containers[", "spec.initContainers[")):
-        beyond = path.rpartition(".")[2] in _OF_THE_POD
-        return Effect.RECREATE if beyond else Effect.CONTAINERS
+        field = path.rpartition(".")[2]
+        # The sandbox offers the ports of all containers.
+        by_field = {"resources": Effect.RESIZE, "ports": Effect.RECREATE}
+        return by_field.get(field, Effect.CONTAINERS)
     return Effect.RECREATE
+
+
+def _shape(pod: Pod) -> tuple[str, list[bool]]:
+    """What is settled for a pod's life: its QoS class is its cgroup's place, and which of the init
+    containers are sidecars decides the order of all.
+    """
+    sidecars = [each.restart_policy == "Always" for each in pod.spec.init_containers]
+    return qos_class(pod), sidecars
 
 
 def _metadata(old: Pod, new: Pod) -> Iterator[str]:
@@ -113,12 +130,18 @@ def _plain(value: msgspec.Struct) -> dict[str, Any]:
     return plain
 
 
-def spec_hash(container: Container) -> str:
-    """16 hexadecimal digits that change when the definition does, and only then.
+def _fixed(container: Container) -> Container:
+    """``container`` without what can change while it runs."""
+    return msgspec.structs.replace(container, resources=ResourceRequirements())
 
-    The order of mapping keys does not count, nor do fields that are absent or at their zero.
+
+def spec_hash(container: Container) -> str:
+    """16 hexadecimal digits that change when the container must start again, and only then.
+
+    That is: with every field but ``resources``. The order of mapping keys does not count, nor do
+    fields that are absent or at their zero.
     """
     import hashlib
 
-    text = msgspec.json.encode(msgspec.to_builtins(container), order="sorted")
+    text = msgspec.json.encode(msgspec.to_builtins(_fixed(container)), order="sorted")
     return hashlib.sha256(text).hexdigest()[:16]

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from podrun.api.change import Effect, compare, spec_hash
+from podrun.api import qos
+from podrun.api.change import Change, Effect, compare, spec_hash
 from podrun.api.defaults import with_defaults
-from podrun.api.pod import Container, Pod
+from podrun.api.pod import Container, Pod, ResourceRequirements
+from podrun.pod import resources as pod_resources
 
 _BASE: dict[str, Any] = {
     "metadata": {"name": "web"},
@@ -72,8 +74,29 @@ def _pod(change: str = "", value: Any = None) -> Pod:
             "spec/containers/0/ports", [{"containerPort": 80}], Effect.RECREATE, (),
             ("spec.containers[0].ports",),
         ),
+        ("spec/os", {"name": "linux"}, Effect.IN_PLACE, (), ("spec.os",)),
         (
-            "spec/containers/0/resources", {"limits": {"memory": "2Gi"}}, Effect.RECREATE, (),
+            "spec/readinessGates", [{"conditionType": "a"}], Effect.IN_PLACE, (),
+            ("spec.readinessGates",),
+        ),
+        ("spec/hostname", "h", Effect.RECREATE, (), ("spec.hostname",)),
+        ("spec/subdomain", "s", Effect.RECREATE, (), ("spec.subdomain",)),
+        ("spec/hostnameOverride", "h", Effect.RECREATE, (), ("spec.hostnameOverride",)),
+        ("spec/setHostnameAsFQDN", True, Effect.RECREATE, (), ("spec.setHostnameAsFQDN",)),
+        (
+            "spec/containers/0/restartPolicy", "Never", Effect.CONTAINERS, ("a",),
+            ("spec.containers[0].restartPolicy",),
+        ),
+        (
+            "spec/initContainers/0/restartPolicy", "OnFailure", Effect.CONTAINERS, ("init",),
+            ("spec.initContainers[0].restartPolicy",),
+        ),
+        (
+            "spec/containers/0/resources", {"limits": {"memory": "2Gi"}}, Effect.RESIZE, (),
+            ("spec.containers[0].resources",),
+        ),
+        (
+            "spec/containers/0/resources", None, Effect.RECREATE, (),
             ("spec.containers[0].resources",),
         ),
         (
@@ -90,6 +113,76 @@ def test_compare(
 ) -> None:
     result = compare(_pod(), _pod(change, value))
     assert (result.effect, result.containers, result.paths) == (effect, containers, paths)
+
+
+_PROBE = {"exec": {"command": ["true"]}}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lifecycle", {"preStop": {"sleep": {"seconds": 1}}}),
+        ("livenessProbe", _PROBE),
+        ("readinessProbe", _PROBE),
+        ("startupProbe", _PROBE),
+        ("terminationMessagePath", "/x"),
+        ("terminationMessagePolicy", "FallbackToLogsOnError"),
+        ("stdin", True),
+        ("stdinOnce", True),
+        ("tty", True),
+        ("restartPolicyRules", [{"action": "Restart", "exitCodes": {"operator": "In"}}]),
+    ],
+)
+def test_a_container_starts_again_for_a_change_of_any_field_of_its_own(
+    field: str, value: Any
+) -> None:
+    before, after = _pod(), _pod(f"spec/containers/0/{field}", value)
+    path = f"spec.containers[0].{field}"
+    assert compare(before, after) == Change(Effect.CONTAINERS, ("a",), (), (path,))
+    assert spec_hash(before.spec.containers[0]) != spec_hash(after.spec.containers[0])
+
+
+def test_resources_change_in_place_while_the_qos_class_stays() -> None:
+    before, after = _pod(), _pod("spec/containers/1/resources", {"requests": {"cpu": "1"}})
+    path = "spec.containers[1].resources"
+    assert compare(before, after) == Change(Effect.RESIZE, (), ("b",), (path,))
+    assert spec_hash(before.spec.containers[1]) == spec_hash(after.spec.containers[1])
+
+
+def test_a_container_that_starts_again_is_not_resized_besides() -> None:
+    image = _pod("spec/containers/0/image", "a:2").spec
+    b = _pod("spec/containers/1/resources", {"limits": {"memory": "2Gi"}}).spec.containers[1]
+    limits = ResourceRequirements(limits={"memory": "2Gi"}, requests={"memory": "2Gi"})
+    a = msgspec.structs.replace(image.containers[0], resources=limits)
+    new = msgspec.structs.replace(_pod(), spec=msgspec.structs.replace(image, containers=(a, b)))
+    change = compare(_pod(), new)
+    assert (change.effect, change.containers, change.resized) == (
+        Effect.CONTAINERS, ("a",), ("b",),
+    )  # fmt: skip
+
+
+_AMOUNTS: dict[str, Any] = {"cpu": "1", "memory": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        (({}, {}), "BestEffort"),
+        (({"limits": {"cpu": "0"}}, {}), "BestEffort"),
+        (({"limits": _AMOUNTS}, {}), "Burstable"),
+        (({"requests": _AMOUNTS}, {"requests": _AMOUNTS}), "Burstable"),
+        (({"limits": _AMOUNTS}, {"limits": _AMOUNTS}), "Guaranteed"),
+        (({"limits": _AMOUNTS}, {"limits": {"cpu": "1"}}), "Burstable"),
+        (({"limits": _AMOUNTS}, {"limits": _AMOUNTS, "requests": {"cpu": "500m"}}), "Burstable"),
+        (({"limits": _AMOUNTS}, {"limits": _AMOUNTS, "requests": {"cpu": "0"}}), "Guaranteed"),
+    ],
+)
+def test_qos_class_is_that_of_the_pure_core(
+    resources: tuple[dict[str, Any], ...], expected: str
+) -> None:
+    containers = [{"name": "x", "resources": each} for each in resources]
+    pod = with_defaults(msgspec.convert({"spec": {"containers": containers}}, Pod))
+    assert qos.qos_class(pod) == pod_resources.qos_class(pod) == expected
 
 
 def test_the_greatest_effect_counts_and_all_paths_are_named() -> None:
