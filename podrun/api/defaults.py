@@ -9,9 +9,13 @@ from podrun.api.pod import (
     Container,
     ContainerPort,
     EmptyDirVolumeSource,
+    HTTPGetAction,
+    Lifecycle,
+    LifecycleHandler,
     Pod,
     PodSecurityContext,
     PodSpec,
+    Probe,
     ResourceRequirements,
     Volume,
 )
@@ -50,6 +54,10 @@ def _container(container: Container, host_network: bool) -> Container:
         image_pull_policy=container.image_pull_policy or default_pull_policy(container.image),
         ports=tuple(_port(each, host_network) for each in container.ports),
         resources=_resources(container.resources or ResourceRequirements()),
+        lifecycle=_lifecycle(container.lifecycle),
+        liveness_probe=_probe(container.liveness_probe),
+        readiness_probe=_probe(container.readiness_probe),
+        startup_probe=_probe(container.startup_probe),
         termination_message_path=container.termination_message_path or TERMINATION_MESSAGE_PATH,
         termination_message_policy=container.termination_message_policy
         or TERMINATION_MESSAGE_POLICY,
@@ -61,6 +69,34 @@ def default_pull_policy(image: str) -> str:
     name, _, digest = image.partition("@")
     tag = name.rpartition("/")[2].partition(":")[2]
     return "Always" if tag == "latest" or not (tag or digest) else "IfNotPresent"
+
+
+def _probe(probe: Probe | None) -> Probe | None:
+    if probe is None:
+        return None
+    return replace(
+        probe,
+        http_get=_http_get(probe.http_get),
+        timeout_seconds=probe.timeout_seconds or 1,
+        period_seconds=probe.period_seconds or 10,
+        success_threshold=probe.success_threshold or 1,
+        failure_threshold=probe.failure_threshold or 3,
+    )
+
+
+def _lifecycle(lifecycle: Lifecycle | None) -> Lifecycle | None:
+    if lifecycle is None:
+        return None
+    post_start, pre_stop = _hook(lifecycle.post_start), _hook(lifecycle.pre_stop)
+    return replace(lifecycle, post_start=post_start, pre_stop=pre_stop)
+
+
+def _hook(hook: LifecycleHandler | None) -> LifecycleHandler | None:
+    return hook and replace(hook, http_get=_http_get(hook.http_get))
+
+
+def _http_get(action: HTTPGetAction | None) -> HTTPGetAction | None:
+    return action and replace(action, path=action.path or "/", scheme=action.scheme or "HTTP")
 
 
 def _port(port: ContainerPort, host_network: bool) -> ContainerPort:

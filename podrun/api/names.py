@@ -70,6 +70,11 @@ def port_name(text: str) -> str:
     return ""
 
 
+def http_header(text: str) -> str:
+    good = bool(text) and _ALNUM.issuperset(text.replace("-", ""))
+    return "" if good else "a valid HTTP header must consist of alphanumeric characters or '-'"
+
+
 def env_name(text: str) -> str:
     good = bool(text) and all(" " <= each <= "~" and each != "=" for each in text)
     return "" if good else "must consist only of printable ASCII characters other than '='"

@@ -13,6 +13,7 @@ from podrun.api.pod import HostAlias, Pod, PodDNSConfig, PodSecurityContext, Pod
 from podrun.api.problem import Problem
 from podrun.api.validate_container import containers
 from podrun.api.validate_rules import (
+    MAX_INT32,
     between,
     check,
     choice,
@@ -24,8 +25,8 @@ from podrun.api.validate_rules import (
 )
 from podrun.api.volume import HOST_PATH_TYPES
 
-MAX_INT32 = 2**31 - 1
 MAX_GROUP_ID = MAX_INT32
+_HOSTNAME_BYTES = 64  # of the kernel, sethostname(2)
 _ANNOTATIONS_BYTES = 256 * 1024
 _NAMESERVERS, _SEARCHES, _SEARCH_CHARACTERS = 3, 32, 2048
 
@@ -67,6 +68,8 @@ def _spec(spec: PodSpec) -> Iterator[Problem]:
     yield from _times(spec)
     yield from _dns(spec)
     yield from _host(spec)
+    yield from _hostname_override(spec)
+    yield from _gates(spec)
     yield from _security("spec.securityContext", spec.security_context)
     yield from _scheduling(spec)
     if spec.os is not None:
@@ -155,6 +158,8 @@ def _searches(path: str, searches: tuple[str, ...]) -> Iterator[Problem]:
 def _host(spec: PodSpec) -> Iterator[Problem]:
     if spec.hostname:
         yield from check("spec.hostname", spec.hostname, names.dns_label)
+    if spec.subdomain:
+        yield from check("spec.subdomain", spec.subdomain, names.dns_label)
     if spec.host_pid and spec.share_process_namespace:
         yield invalid(
             "spec.shareProcessNamespace",
@@ -163,6 +168,25 @@ def _host(spec: PodSpec) -> Iterator[Problem]:
         )
     for index, alias in enumerate(spec.host_aliases):
         yield from _alias(f"spec.hostAliases[{index}]", alias)
+
+
+def _hostname_override(spec: PodSpec) -> Iterator[Problem]:
+    path, name = "spec.hostnameOverride", spec.hostname_override
+    if name is None:
+        return
+    if spec.set_hostname_as_fqdn:
+        yield forbidden(path, "may not be specified when setHostnameAsFQDN is true")
+    if spec.host_network:
+        yield forbidden(path, "may not be specified when hostNetwork is true")
+    if len(name) > _HOSTNAME_BYTES:
+        yield Problem(path, f"Too long: may not be more than {_HOSTNAME_BYTES} bytes")
+    yield from check(path, name, names.dns_subdomain)
+
+
+def _gates(spec: PodSpec) -> Iterator[Problem]:
+    for index, gate in enumerate(spec.readiness_gates):
+        path = f"spec.readinessGates[{index}].conditionType"
+        yield from check(path, gate.condition_type, names.qualified_name)
 
 
 def _alias(path: str, alias: HostAlias) -> Iterator[Problem]:

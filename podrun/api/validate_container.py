@@ -1,4 +1,7 @@
-"""The rules for containers: names, images, ports, mounts, environment, resources, rights."""
+"""The rules for containers: names, images, ports, mounts, environment, resources, rights.
+
+Probes and hooks: ``validate_probe``; restart policies: ``validate_restart``.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ from collections.abc import Iterator
 
 from podrun.api import names, quantity
 from podrun.api.container import Container, ContainerPort, SecurityContext, VolumeMount
-from podrun.api.defaults import TERMINATION_MESSAGE_PATH, TERMINATION_MESSAGE_POLICY
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
+from podrun.api.validate_probe import no_probes_nor_hooks, probes_and_hooks
+from podrun.api.validate_restart import restarts
 from podrun.api.validate_rules import (
+    MAX_INT32,
     between,
     check,
     choice,
@@ -21,7 +26,6 @@ from podrun.api.validate_rules import (
     required,
 )
 
-MAX_INT32 = 2**31 - 1
 _RESOURCES = ("cpu", "memory")
 
 
@@ -34,21 +38,15 @@ def containers(spec: PodSpec) -> Iterator[Problem]:
     for path, container in placed + app:
         yield from _container(path, container, spec)
     yield from duplicates((f"{path}.name", each.name) for path, each in placed + app)
-    yield from _host_ports(app + [(p, c) for p, c in placed if c.restart_policy == "Always"])
+    sidecars = [(path, each) for path, each in placed if each.restart_policy == "Always"]
+    yield from _host_ports(app + sidecars)
+    for path, container in placed + app:
+        yield from restarts(path, container)
+    for path, container in app + sidecars:
+        yield from probes_and_hooks(path, container, spec)
     for path, container in placed:
-        if container.restart_policy:
-            yield from _sidecar_policy(f"{path}.restartPolicy", container.restart_policy)
-    for path, container in app:
-        if container.restart_policy:
-            why = "podrun supports it on init containers only"
-            yield forbidden(f"{path}.restartPolicy", why)
-
-
-def _sidecar_policy(path: str, policy: str) -> Iterator[Problem]:
-    if policy in ("Never", "OnFailure"):
-        yield not_yet(path, policy)
-    else:
-        yield from choice(path, policy, ("Always",))
+        if container.restart_policy != "Always":
+            yield from no_probes_nor_hooks(path, container)
 
 
 def _container(path: str, container: Container, spec: PodSpec) -> Iterator[Problem]:
@@ -219,10 +217,8 @@ def _capabilities(path: str, context: SecurityContext) -> Iterator[Problem]:
 
 
 def _message(path: str, container: Container) -> Iterator[Problem]:
-    if container.termination_message_path != TERMINATION_MESSAGE_PATH:
-        yield not_yet(f"{path}.terminationMessagePath", container.termination_message_path)
+    if "\0" in container.termination_message_path:
+        yield forbidden(f"{path}.terminationMessagePath", "may not contain a null character")
+    policies = ("File", "FallbackToLogsOnError")
     policy = container.termination_message_policy
-    if policy == "FallbackToLogsOnError":
-        yield not_yet(f"{path}.terminationMessagePolicy", policy)
-    else:
-        yield from choice(f"{path}.terminationMessagePolicy", policy, (TERMINATION_MESSAGE_POLICY,))
+    yield from choice(f"{path}.terminationMessagePolicy", policy, policies)

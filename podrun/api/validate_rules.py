@@ -9,6 +9,7 @@ import msgspec
 
 from podrun.api.problem import Problem
 
+MAX_INT32 = 2**31 - 1
 _SHOWN = 80
 
 
@@ -53,6 +54,19 @@ def choice(path: str, value: str, allowed: Sequence[str]) -> Iterator[Problem]:
 def between(path: str, value: int | None, least: int, most: int) -> Iterator[Problem]:
     if value is not None and not least <= value <= most:
         yield invalid(path, value, f"must be between {least} and {most}, inclusive")
+
+
+def not_negative(path: str, value: int) -> Iterator[Problem]:
+    """For what is an int32 upstream."""
+    if value < 0:
+        yield invalid(path, value, "must be greater than or equal to 0")
+    else:
+        yield from between(path, value, 0, MAX_INT32)
+
+
+def too_many(path: str, count: int, most: int) -> Iterator[Problem]:
+    if count > most:
+        yield Problem(path, f"Too many: {count}: must have at most {most} items")
 
 
 def duplicates(values: Iterable[tuple[str, str]]) -> Iterator[Problem]:

@@ -148,8 +148,7 @@ def test_control_characters_are_refused() -> None:
         ("comand: [a]", '7: spec.containers[0].comand: unknown field (did you mean "command"?)'),
         ("Image: x", '7: spec.containers[0].Image: unknown field (did you mean "image"?)'),
         ("zzz: x", "7: spec.containers[0].zzz: unknown field"),
-        ("livenessProbe: {}", "7: spec.containers[0].livenessProbe: podrun does not support this field yet"),
-        ("tty: true", "7: spec.containers[0].tty: podrun does not support this field yet"),
+        ("volumeDevices: [{}]", "7: spec.containers[0].volumeDevices: podrun does not support this field yet"),
         ("envFrom: [{}]", "7: spec.containers[0].envFrom: podrun does not support this field yet"),
         (
             "env:\n- name: A\n  valueFrom: {fieldRef: {}}",

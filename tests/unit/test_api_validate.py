@@ -122,12 +122,9 @@ def test_metadata(metadata: dict[str, Any], problem: str) -> None:
             'spec.containers[0].name: Duplicate value: "a"',
         ),
         (
-            {"initContainers": [{"name": "i", "image": "x", "restartPolicy": "Never"}]},
-            'spec.initContainers[0].restartPolicy: podrun does not support the value "Never" yet',
-        ),
-        (
             {"initContainers": [{"name": "i", "image": "x", "restartPolicy": "x"}]},
-            'spec.initContainers[0].restartPolicy: Unsupported value: "x": supported values: "Always"',
+            'spec.initContainers[0].restartPolicy: Unsupported value: "x": supported values: '
+            '"Always", "Never", "OnFailure"',
         ),
         ({"volumes": [{"name": "v"}, {"name": "v"}]}, 'spec.volumes[1].name: Duplicate value: "v"'),
         ({"volumes": [{}]}, "spec.volumes[0].name: Required value"),
@@ -196,6 +193,27 @@ def test_metadata(metadata: dict[str, Any], problem: str) -> None:
             {"dnsConfig": {"options": [{"value": "1"}]}},
             "spec.dnsConfig.options[0]: Required value: must not be empty",
         ),
+        ({"subdomain": "a.b"}, f'spec.subdomain: Invalid value: "a.b": {_LABEL}'),
+        (
+            {"hostnameOverride": "a" * 65},
+            "spec.hostnameOverride: Too long: may not be more than 64 bytes",
+        ),
+        (
+            {"hostnameOverride": ""},
+            f'spec.hostnameOverride: Invalid value: "": {_SUBDOMAIN}',
+        ),
+        (
+            {"hostnameOverride": "a.b", "setHostnameAsFQDN": True},
+            "spec.hostnameOverride: Forbidden: may not be specified when setHostnameAsFQDN is true",
+        ),
+        (
+            {"hostnameOverride": "a.b", "hostNetwork": True},
+            "spec.hostnameOverride: Forbidden: may not be specified when hostNetwork is true",
+        ),
+        (
+            {"readinessGates": [{"conditionType": "a.b/c"}, {"conditionType": "a b"}]},
+            f'spec.readinessGates[1].conditionType: Invalid value: "a b": name part {_NAME}',
+        ),
         ({"hostname": "a.b"}, f'spec.hostname: Invalid value: "a.b": {_LABEL}'),
         (
             {"hostPID": True, "shareProcessNamespace": True},
@@ -243,8 +261,8 @@ def test_spec(spec: dict[str, Any], problem: str) -> None:
         ),
         ({"args": ["\0"]}, ": Forbidden: command, args and workingDir may not contain a null character"),
         (
-            {"restartPolicy": "Always"},
-            "restartPolicy: Forbidden: podrun supports it on init containers only",
+            {"restartPolicy": "always"},
+            'restartPolicy: Unsupported value: "always": supported values: "Always", "Never", "OnFailure"',
         ),
         ({"ports": [{}]}, "ports[0].containerPort: Required value"),
         (
@@ -343,16 +361,12 @@ def test_spec(spec: dict[str, Any], problem: str) -> None:
             'securityContext.capabilities.drop[0]: Invalid value: "NET ADMIN": must be the name of a capability',
         ),
         (
-            {"terminationMessagePath": "/x"},
-            'terminationMessagePath: podrun does not support the value "/x" yet',
-        ),
-        (
-            {"terminationMessagePolicy": "FallbackToLogsOnError"},
-            'terminationMessagePolicy: podrun does not support the value "FallbackToLogsOnError" yet',
+            {"terminationMessagePath": "/x\0"},
+            "terminationMessagePath: Forbidden: may not contain a null character",
         ),
         (
             {"terminationMessagePolicy": "x"},
-            'terminationMessagePolicy: Unsupported value: "x": supported values: "File"',
+            'terminationMessagePolicy: Unsupported value: "x": supported values: "FallbackToLogsOnError", "File"',
         ),
     ],
 )  # fmt: skip

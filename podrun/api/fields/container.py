@@ -14,23 +14,32 @@ envFrom []EnvFromSource no: Environment variables from a whole ConfigMap or Secr
 ports []ContainerPort: The ports the container listens on, and which of them the host offers.
 volumeMounts []VolumeMount: Where the pod's volumes appear in the container.
 volumeDevices []VolumeDevice no: Block devices of volumes that appear in the container.
-resources ResourceRequirements: What the container needs, and what it may use at the most.
+resources ResourceRequirements: What the container needs, and what it may use at the most. A change
+    is written to the running container, as long as the pod's QoS class stays the same.
 resizePolicy []ContainerResizePolicy no: Whether a change of resources needs a restart.
-restartPolicy string: Always on an init container makes it a sidecar: started in turn, and running
-    as long as the pod does.
-restartPolicyRules []ContainerRestartRule: Restart policies for particular exit codes.
-lifecycle Lifecycle: Hooks after the start and before the stop.
-livenessProbe Probe: A check that restarts the container when it fails.
-readinessProbe Probe: A check that decides whether the container is ready.
-startupProbe Probe: A check that holds back the others until it has passed once.
+restartPolicy string: Always, OnFailure or Never for this container alone; the pod's unless given.
+    Always on an init container makes it a sidecar: started in turn, and running as long as the pod
+    does.
+restartPolicyRules []ContainerRestartRule: What to do after particular exit codes; where no rule
+    fits, restartPolicy decides, which must be given too. 20 rules at the most.
+lifecycle Lifecycle: Hooks after the start and before the stop, and the stop signal. Not for plain
+    init containers.
+livenessProbe Probe: A check whose failure ends the container; the restart policy goes on from
+    there. It begins when the container has started up. Not for plain init containers.
+readinessProbe Probe: A check that decides whether the container, and with it the pod, is ready; it
+    goes on while the pod ends. Not ready before its first success. Not for plain init containers.
+startupProbe Probe: A check until the first success; before it, the other probes wait, and after a
+    sidecar's the next container starts. Its failure ends the container. Not for plain init
+    containers.
 securityContext SecurityContext: User, groups and rights of the container.
-stdin boolean =false: Keeps the standard input open for an attached client.
-stdinOnce boolean =false: Closes the standard input after the first client.
-tty boolean =false: Gives the container a terminal.
-terminationMessagePath string =/dev/termination-log: The file whose content becomes the exit message;
-    /dev/termination-log unless given. podrun mounts it into the container.
-terminationMessagePolicy string =File: File (default): the exit message is the file's content.
-    FallbackToLogsOnError: where that is empty and the container failed, the end of its log.
+stdin boolean =false: Keeps the standard input open, for podrun attach -i. Otherwise it is empty.
+stdinOnce boolean =false: Closes the standard input when the first client that attached leaves.
+tty boolean =false: Gives the container a terminal, and one stream for output and errors.
+terminationMessagePath string =/dev/termination-log: The file whose content becomes the exit
+    message; /dev/termination-log unless given. podrun makes it, empty, for each run.
+terminationMessagePolicy string =File: File (default): the exit message is the file's content, 4096
+    bytes at the most. FallbackToLogsOnError: when that is empty and the exit code is not 0, the
+    last 80 lines (2048 bytes) of the log.
 
 [EphemeralContainer]
 name string: The container's name.
@@ -112,60 +121,68 @@ resourceName string: cpu or memory.
 restartPolicy string: NotRequired or RestartContainer.
 
 [ContainerRestartRule]
-action string: Restart or RestartAllContainers.
-exitCodes ContainerRestartRuleOnExitCodes: The exit codes it is for.
+action string: Restart starts this container again. RestartAllContainers ends all containers of the
+    pod and starts anew with the first init container, in the same sandbox.
+exitCodes ContainerRestartRuleOnExitCodes: The exit codes the rule is for; required.
 
 [ContainerRestartRuleOnExitCodes]
-operator string: In or NotIn.
-values []integer: The exit codes.
+operator string: In: one of the values. NotIn: none of them.
+values []integer: The exit codes, 255 of them at the most; 128+n after signal n.
 
 [Lifecycle]
-postStart LifecycleHandler: Run right after the start; the container is not running before it ends.
-preStop LifecycleHandler: Run before the stop signal.
-stopSignal string: The signal to stop with.
+postStart LifecycleHandler: Run at once after the start. Until it is done the container counts as
+    not running and the next one is not started; when it fails, the container is ended.
+preStop LifecycleHandler: Run before podrun stops the container, within its grace; when it fails, an
+    event says so. Not run when the container ends by itself or the grace is 0.
+stopSignal string: The signal to stop with, such as SIGUSR1 or SIGRTMIN+3; the image's, else
+    SIGTERM, unless given. Needs spec.os.name.
 
 [LifecycleHandler]
-exec ExecAction: A command in the container.
-httpGet HTTPGetAction: An HTTP request.
+exec ExecAction: A command in the container; exit code 0 is success.
+httpGet HTTPGetAction: An HTTP request from the host; a status from 200 to 399 is success.
 sleep SleepAction: A pause.
-tcpSocket TCPSocketAction: No longer does anything.
+tcpSocket TCPSocketAction: Accepted, but the hook fails when it is due: Kubernetes keeps the field
+    without an implementation, and so does podrun.
 
 [Probe]
 exec ExecAction: A command in the container; exit code 0 is success.
-httpGet HTTPGetAction: An HTTP request; 200 to 399 is success.
-tcpSocket TCPSocketAction: A connection; being accepted is success.
-grpc GRPCAction: A call of the gRPC health service.
-initialDelaySeconds integer: The time before the first check.
-timeoutSeconds integer: The time a check may take.
-periodSeconds integer: The time between two checks.
-successThreshold integer: Successes in a row that count.
-failureThreshold integer: Failures in a row that count.
-terminationGracePeriodSeconds integer: The grace when this check ends the container.
+httpGet HTTPGetAction: An HTTP request from the host; a status from 200 to 399 is success.
+tcpSocket TCPSocketAction: A connection from the host; that it is accepted is success.
+grpc GRPCAction: A call of the gRPC health service from the host; SERVING is success.
+initialDelaySeconds integer: The time from the start to the first check; 0 by default.
+timeoutSeconds integer: The time a check may take, else it failed; 1 by default.
+periodSeconds integer: The time from one check to the next; 10 by default.
+successThreshold integer: Successes in a row that count; 1 by default, and always for liveness and
+    startup.
+failureThreshold integer: Failures in a row that count; 3 by default.
+terminationGracePeriodSeconds integer: The grace when this check ends the container; the pod's
+    unless given. Not for readiness.
 
 [ExecAction]
-command []string: The command and its arguments; no shell.
+command []string: The command and its arguments; no shell. The working directory is the container's.
 
 [HTTPGetAction]
-path string: The path to ask for.
-port IntOrString: The port's number or name.
-host string: The host; the pod's address unless given.
-scheme string: HTTP or HTTPS.
-httpHeaders []HTTPHeader: Further headers.
+path string: The path to ask for, with its query; / by default.
+port IntOrString: The number, or the name of one of the container's ports.
+host string: The host to connect to; the pod's address unless given. For another name in the request
+    set the header Host.
+scheme string: HTTP (default) or HTTPS; the certificate is not verified.
+httpHeaders []HTTPHeader: Headers of the request; a name may occur more than once.
 
 [HTTPHeader]
-name string: The header.
+name string: The header: letters, digits and "-".
 value string: Its value.
 
 [TCPSocketAction]
-port IntOrString: The port's number or name.
-host string: The host; the pod's address unless given.
+port IntOrString: The number, or the name of one of the container's ports.
+host string: The host to connect to; the pod's address unless given.
 
 [GRPCAction]
-port integer: The port's number.
-service string: The service to ask for.
+port integer: The port's number, at the pod's address.
+service string: The service to ask for; empty by default, for the server as a whole.
 
 [SleepAction]
-seconds integer: How long.
+seconds integer: How long; from 0 to the pod's terminationGracePeriodSeconds.
 
 [SecurityContext]
 runAsUser integer: The user id; the pod's, else the image's user unless given.

@@ -6,7 +6,7 @@ and write the page anew: ``python -m podrun.api.fields > docs/fields.md``.
 
 from __future__ import annotations
 
-PENDING = frozenset(
+PENDING: frozenset[str] = frozenset(
     (
         "Container.lifecycle",
         "Container.livenessProbe",

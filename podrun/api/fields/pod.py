@@ -44,9 +44,12 @@ hostIPC boolean: The containers share the host's System V IPC, POSIX queues and 
 hostUsers boolean no =true: false maps the pod's users to unprivileged ones of the host.
 shareProcessNamespace boolean: All containers of the pod see each other's processes.
 hostname string: The pod's hostname; metadata.name unless given.
-hostnameOverride string: Sets the hostname exactly, up to 64 characters.
-subdomain string: Makes the name hostname.subdomain.namespace.svc.cluster-domain.
-setHostnameAsFQDN boolean =false: The kernel's hostname is the fully qualified one.
+hostnameOverride string: The pod's hostname as it is, up to 64 characters and with dots if need be,
+    whatever hostname and subdomain say. Not with hostNetwork or setHostnameAsFQDN.
+subdomain string: Gives the pod the name hostname.subdomain.namespace.svc.cluster-domain in its own
+    /etc/hosts. There is no DNS that others could ask for it.
+setHostnameAsFQDN boolean =false: With a subdomain, the kernel's hostname is the fully qualified
+    name (64 characters at the most), and not only its first part.
 hostAliases []HostAlias: Lines added to the pod's /etc/hosts.
 securityContext PodSecurityContext: User and groups of all containers, unless one has its own.
 enableServiceLinks boolean: Environment variables of the namespace's Services. There are none here,
@@ -56,10 +59,10 @@ automountServiceAccountToken boolean note: Whether to mount a token for the API 
     API server here, so there is none.
 serviceAccountName string note =default: The pod's identity at the API server. Kept, without effect.
 serviceAccount string note =default: The old name of serviceAccountName.
-os PodOS: The operating system the pod is made for. podrun runs linux.
+os PodOS: The operating system the pod is made for. podrun runs linux. Needed for stopSignal.
 runtimeClassName string no: Chooses another container runtime.
 overhead map[string]Quantity no: What the runtime itself needs, added to the pod's requests.
-readinessGates []PodReadinessGate: Further conditions that must be true for Ready.
+readinessGates []PodReadinessGate: Further conditions that must be true before the pod is Ready.
 resources ResourceRequirements no: Requests and limits for the pod as a whole.
 resourceClaims []PodResourceClaim no: Devices allotted by a resource driver.
 nodeName string note: The node to run on. There is one node, whatever its name.
@@ -137,7 +140,7 @@ value string: Its value.
 name string: The name of an object in the pod's namespace.
 
 [PodReadinessGate]
-conditionType string: The condition that must be true.
+conditionType string: The condition of the pod's status that must be True.
 
 [PodResourceClaim]
 name string: The claim's name inside the pod.
