@@ -18,6 +18,7 @@ from podrun.api.pod import (
     ObjectMeta,
     Pod,
     PodCondition,
+    PodReadinessGate,
     PodSpec,
     PodStatus,
     Probe,
@@ -105,19 +106,34 @@ def pod(
     )
 
 
-def with_image(pod: Pod, name: str, image: str) -> Pod:
-    """``pod`` with another image for one container."""
+def with_container(pod: Pod, changed: Container) -> Pod:
+    """``pod`` with another definition of the container of that name."""
 
-    def changed(containers: tuple[Container, ...]) -> tuple[Container, ...]:
-        return tuple(
-            msgspec.structs.replace(c, image=image) if c.name == name else c for c in containers
-        )
+    def each(containers: tuple[Container, ...]) -> tuple[Container, ...]:
+        return tuple(changed if c.name == changed.name else c for c in containers)
 
     spec = msgspec.structs.replace(
         pod.spec,
-        init_containers=changed(pod.spec.init_containers),
-        containers=changed(pod.spec.containers),
+        init_containers=each(pod.spec.init_containers),
+        containers=each(pod.spec.containers),
     )
+    return msgspec.structs.replace(pod, spec=spec)
+
+
+def with_image(pod: Pod, name: str, image: str) -> Pod:
+    """``pod`` with another image for one container."""
+    known = next(c for c in pod.spec.all_containers if c.name == name)
+    return with_container(pod, msgspec.structs.replace(known, image=image))
+
+
+def with_annotation(pod: Pod, name: str, value: str) -> Pod:
+    metadata = msgspec.structs.replace(pod.metadata, annotations={name: value})
+    return msgspec.structs.replace(pod, metadata=metadata)
+
+
+def with_gates(pod: Pod, *types: str) -> Pod:
+    gates = tuple(PodReadinessGate(condition_type=type) for type in types)
+    spec = msgspec.structs.replace(pod.spec, readiness_gates=gates)
     return msgspec.structs.replace(pod, spec=spec)
 
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.podsim import Node, app, container, pod, settled, shown, waiting
+from podrun.pod.rounds import request_restart
+from tests.unit.podsim import (
+    PENDING,
+    Node,
+    app,
+    container,
+    hooks,
+    pod,
+    probe,
+    rule,
+    settled,
+    shown,
+    waiting,
+)
 
 
 def test_3_phase_is_pending_until_every_app_container_has_run() -> None:
@@ -88,3 +101,41 @@ def test_3_phase_and_reason_of_a_verdict_show_when_everything_has_stopped() -> N
     node.settle()
     assert (shown(node).phase, shown(node).reason) == ("Failed", "DeadlineExceeded")
     assert shown(node).message == "Pod was active on the node longer than the specified deadline"
+
+
+def test_3_a_sidecar_that_is_not_started_keeps_the_pod_pending() -> None:
+    node = settled(pod("app", init=[container("proxy", sidecar=True, startup_probe=probe())]))
+    assert shown(node).phase == "Pending"
+    node.try_probe("proxy", "startup", "success")
+    node.settle()
+    assert shown(node).phase == "Running"
+
+
+def test_3_phase_does_not_wait_for_probes_or_hooks_of_app_containers() -> None:
+    app = container("app", startup_probe=probe(), lifecycle=hooks("post_start"))
+    node = Node(pod(app))
+    node.hooks["app", "postStart"] = PENDING
+    node.settle()
+    assert shown(node).phase == "Running"
+
+
+@pytest.mark.parametrize("action", ["Restart", "RestartAllContainers"])
+def test_3_an_exit_that_a_rule_restarts_is_not_the_end(action: str) -> None:
+    app = container("app", restart_policy="Never", restart_policy_rules=(rule(action, "In", 3),))
+    node = settled(pod(app, policy="Never"))
+    node.exits("app", 3)
+    assert shown(node).phase == "Running"
+    node.settle()
+    node.exits("app", 4)
+    assert shown(node).phase == "Failed"
+
+
+def test_3_phase_stays_running_while_all_containers_restart() -> None:
+    node = settled(pod("app", init=["one"]))
+    node.exits("one", 0)
+    node.settle()
+    request_restart(node.pod, node.facts, [], node.now)
+    node.settle()
+    node.exits("app", 143)
+    node.settle()
+    assert node.live() == ["one"] and shown(node).phase == "Running"

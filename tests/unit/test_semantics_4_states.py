@@ -5,7 +5,22 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.unit.podsim import Node, app, pod, settled, shown, waiting
+from podrun.pod.facts import Exit
+from podrun.pod.messages import trimmed
+from podrun.pod.restarts import RESTART_ALL
+from tests.unit.podsim import (
+    PENDING,
+    Node,
+    app,
+    container,
+    hooks,
+    pod,
+    probe,
+    rule,
+    settled,
+    shown,
+    waiting,
+)
 
 
 def test_4_the_default_waiting_reason_tells_whether_there_are_init_containers() -> None:
@@ -104,3 +119,103 @@ def test_4_the_image_is_the_one_that_runs() -> None:
     assert (app(node).image, app(node).image_id) == ("busybox", "sha256:busybox")
     fresh = app(Node(pod()))
     assert (fresh.image, fresh.image_id, fresh.container_id) == ("busybox", "", "")
+
+
+def test_4_started_waits_for_the_post_start_hook() -> None:
+    node = Node(pod(container("app", lifecycle=hooks("post_start"))))
+    node.hooks["app", "postStart"] = PENDING
+    node.settle()
+    assert app(node).state.running is not None
+    assert (app(node).started, app(node).ready) == (False, False)
+    node.hook_ends("app", "postStart")
+    assert (app(node).started, app(node).ready) == (True, True)
+
+
+def test_4_started_waits_for_the_startup_probe() -> None:
+    node = settled(pod(container("app", startup_probe=probe())))
+    assert (app(node).started, app(node).ready) == (False, False)
+    node.try_probe("app", "startup", "success")
+    assert (app(node).started, app(node).ready) == (True, True)
+
+
+def test_4_ready_is_what_the_readiness_probe_says() -> None:
+    node = settled(pod(container("app", readiness_probe=probe(failure=1))))
+    assert (app(node).started, app(node).ready) == (True, False)
+    node.try_probe("app", "readiness", "success")
+    assert app(node).ready
+    node.try_probe("app", "readiness", "failure")
+    assert not app(node).ready
+    assert app(node).state.running is not None
+
+
+def failing_hook() -> Node:
+    node = Node(pod(container("app", lifecycle=hooks("post_start"))))
+    node.hooks["app", "postStart"] = 'command "x" exited with 1'
+    node.settle()
+    return node
+
+
+def test_4_a_failed_post_start_hook_is_a_waiting_reason() -> None:
+    node = failing_hook()
+    assert app(node).state.running is not None, "it is only on its way out"
+    node.exits("app", 137, signal=9)
+    state = app(node).state.waiting
+    assert state is not None
+    assert (state.reason, state.message) == ("PostStartHookError", 'command "x" exited with 1')
+    ended = app(node).last_state.terminated
+    assert ended is not None and (ended.exit_code, ended.reason) == (137, "Error")
+
+
+def test_4_a_post_start_hook_that_fails_again_is_a_crash_loop() -> None:
+    node = failing_hook()
+    for _ in range(2):
+        node.exits("app", 137)
+        node.settle()
+    assert waiting(node) == "CrashLoopBackOff"
+
+
+def test_4_containers_that_wait_while_all_restart_say_so() -> None:
+    ruled = container(
+        "app", restart_policy="Never", restart_policy_rules=(rule(RESTART_ALL, "In", 3),)
+    )
+    node = settled(pod(ruled, "other", init=["one"], policy="Never"))
+    node.exits("one", 0)
+    node.settle()
+    node.exits("app", 3)
+    node.settle()
+    assert waiting(node, "other") == "RestartingAllContainers"
+    ended = app(node, "other").last_state.terminated
+    assert ended is not None
+    assert (ended.exit_code, ended.reason) == (137, "RestartingAllContainers")
+
+
+def test_4_the_termination_message_is_that_of_the_exit() -> None:
+    node = settled(pod(policy="Never"))
+    node.run("app").exit = Exit(1, node.now, message="no such table")
+    state = app(node).state.terminated
+    assert state is not None and state.message == "no such table"
+
+
+@pytest.mark.parametrize(("containers", "expected"), [(1, 4096), (3, 4096), (4, 3072), (24, 512)])
+def test_4_termination_messages_share_12_kib(containers: int, expected: int) -> None:
+    node = settled(pod(*(f"c{n}" for n in range(containers)), policy="Never"))
+    for n in range(containers):
+        node.run(f"c{n}").exit = Exit(1, node.now, message="x" * 5000)
+    ends = [each.state.terminated for each in shown(node).container_statuses]
+    assert {len(end.message) for end in ends if end is not None} == {expected}
+
+
+def test_4_no_character_of_a_termination_message_is_cut_in_two() -> None:
+    assert trimmed("aé", 2) == "a" and trimmed("aé", 3) == "aé"
+
+
+def test_4_restart_counts_and_last_state_survive_a_new_sandbox() -> None:
+    node = settled(pod())
+    node.exits("app", 7)
+    node.settle()
+    node.loses_sandbox()
+    node.exits("app", 137)
+    node.wait(10)
+    assert app(node).restart_count == 2
+    ended = app(node).last_state.terminated
+    assert ended is not None and ended.exit_code == 137
