@@ -33,6 +33,11 @@ class PodrunError(Exception):
         self.hint = hint
         self.reason = reason
 
+    @property
+    def text(self) -> str:
+        """In one line, the hint in brackets."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
     def to_wire(self) -> dict[str, Any]:
         return {
             "kind": type(self).__name__,

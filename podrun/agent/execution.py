@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from podrun.agent import operations, worker
 from podrun.agent.hooks import Hooks
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
+from podrun.agent.starting import Starter
 from podrun.agent.watch import Watch
-from podrun.api.change import spec_hash
-from podrun.api.pod import Container
 from podrun.container import control
-from podrun.errors import MechanismFailed, PodrunError
+from podrun.errors import PodrunError
 from podrun.pod import actions, backoff
-from podrun.pod.facts import ContainerFacts, Facts, Run, Sandbox, Verdict
+from podrun.pod.facts import Facts, Sandbox, Verdict
 
 
 class Execution:
@@ -37,7 +32,7 @@ class Execution:
         self._stored = stored
         self._watch = watch
         self._hooks = hooks
-        self._save = save
+        self._starter = Starter(node, stored, watch, save)
 
     @property
     def _facts(self) -> Facts:
@@ -50,8 +45,8 @@ class Execution:
                 await self._create_sandbox(attempt)
             case actions.StopSandbox():
                 await self._stop_sandbox()
-            case actions.StartContainer(name=name, attempt=attempt):
-                await self._start(name, attempt)
+            case actions.StartContainer():
+                await self.start((action,))
             case actions.SignalContainer(name=name, signal=signal, why=why):
                 self._signal(name, signal, why)
             case actions.KillContainer(name=name, why=why):
@@ -62,6 +57,10 @@ class Execution:
                 self._facts.verdict = Verdict(reason=reason, message=message, at=time.time())
             case actions.ReleasePod():
                 await self._release()
+
+    async def start(self, wanted: Sequence[actions.StartContainer]) -> None:
+        """Several at once, in their order. OSError when a run cannot be recorded."""
+        await self._starter.start(wanted)
 
     # ── the sandbox ─────────────────────────────────────────────────────────────────────────────
 
@@ -98,65 +97,10 @@ class Execution:
 
     def _sandbox_trouble(self, error: PodrunError, reason: str) -> None:
         self._facts.sandbox_trouble = backoff.next_trouble(
-            self._facts.sandbox_trouble, error.reason or reason, _text(error), time.time()
+            self._facts.sandbox_trouble, error.reason or reason, error.text, time.time()
         )
 
     # ── containers ──────────────────────────────────────────────────────────────────────────────
-
-    async def _start(self, name: str, attempt: int) -> None:
-        """Launch; put the run on record; let it go; wait until it is known to have started."""
-        container = self._container(name)
-        run = self._new_run(container, attempt)
-        forked = worker.Forked(
-            partial(operations.launch_container, self._node, self._stored, container, run)
-        )
-        try:
-            run.image_id = str((await _said(forked, "image"))["image"])
-            run.note = str((await _said(forked, "created"))["created"]["note"])
-        except PodrunError as error:
-            forked.close()
-            await worker.ended(forked.pidfd, is_child=True)
-            os.close(forked.pidfd)
-            self._start_trouble(name, error)
-            return
-        self._watch.monitor(name, run, forked.pidfd, is_child=True)
-        try:
-            self._put_on_record(name, run)
-            forked.let_go()
-            answer = await forked.lines.next()  # a failure shows as the monitor's exit record
-            if answer is not None and "started" in answer and run.started_at is None:
-                run.started_at = float(answer["started"])
-        finally:
-            forked.close()  # before its byte was sent, this ends the container
-
-    def _new_run(self, container: Container, attempt: int) -> Run:
-        assert self._facts.sandbox is not None
-        return Run(
-            id=secrets.token_hex(32),
-            attempt=attempt,
-            image=container.image,
-            image_id="",
-            spec_hash=spec_hash(container),
-            sandbox_attempt=self._facts.sandbox.attempt,
-            created_at=time.time(),
-        )
-
-    def _put_on_record(self, name: str, run: Run) -> None:
-        """Durable on return. OSError (a full disk): then the run never was."""
-        before = self._facts.of(name)
-        self._facts.containers[name] = backoff.next_run(before, run, self._node.settings)
-        try:
-            self._save()
-        except OSError as error:
-            self._facts.containers[name] = before
-            self._start_trouble(name, MechanismFailed.from_oserror("record the run", error))
-            raise
-
-    def _start_trouble(self, name: str, error: PodrunError) -> None:
-        known = self._facts.containers.setdefault(name, ContainerFacts())
-        known.trouble = backoff.next_trouble(
-            known.trouble, error.reason or "CreateContainerError", _text(error), time.time()
-        )
 
     def _signal(self, name: str, signal: str, why: str) -> None:
         run = self._facts.of(name).current
@@ -175,18 +119,3 @@ class Execution:
         record = control.load(self._node.paths.runtime, run.id)
         if record is not None:
             control.kill(record)
-
-    def _container(self, name: str) -> Container:
-        return next(c for c in self._stored.pod.spec.all_containers if c.name == name)
-
-
-async def _said(forked: worker.Forked, key: str) -> dict[str, Any]:
-    answer = await forked.lines.next()
-    if answer is None or key not in answer:
-        worker.unpack(answer, "start container")
-        raise MechanismFailed(f"start container: the worker said {answer!r} before {key!r}")
-    return answer
-
-
-def _text(error: PodrunError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import msgspec
 
-from podrun.agent import translate
+from podrun.agent import logrotate, translate
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
 from podrun.api.pod import Container
@@ -42,7 +42,7 @@ def launch_container(
 ) -> NoReturn:
     """Become the monitor of a new run. First line said: what the image turned out to be."""
     image, lowers = _image(node, container)
-    with sandbox.locked(stored.paths):
+    with sandbox.locked(stored.paths, shared=True):
         pause = sandbox.read(stored.paths)
         if pause is None or not pause.alive():
             raise MechanismFailed("the pod's sandbox is gone", reason="SandboxChanged")
@@ -99,7 +99,7 @@ def release(node: Node, stored: StoredPod) -> None:
             control.remove(node.paths.runtime, stored.paths, record.name, record.attempt, record.id)
     sandbox.remove(node.config, node.paths, stored.paths)
     volumes.remove_all(stored.paths)
-    remove_tree(stored.paths.logs)
+    logrotate.remove(stored.paths.logs)
     remove_tree(stored.paths.root / "containers")
     _forget(stored)
 

@@ -27,7 +27,7 @@ from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.prober import Prober
 from podrun.agent.turns import Turns
 from podrun.agent.watch import Watch
-from podrun.pod.actions import ReleasePod
+from podrun.pod.actions import ReleasePod, StartContainer
 from podrun.pod.events import Event, events, merge
 from podrun.pod.facts import Facts
 from podrun.pod.hooks import forget_unfinished
@@ -90,8 +90,12 @@ class PodTask:
         self.changed()  # again, what could not be saved a moment ago
         self._look()
         due = plan(self.stored.pod, self.facts, time.time(), self._settings)
+        starts = [action for action in due.actions if isinstance(action, StartContainer)]
         for action in due.actions:
-            await self._execution.carry_out(action)
+            if not isinstance(action, StartContainer):
+                await self._execution.carry_out(action)
+            elif action is starts[0]:
+                await self._execution.start(starts)
             if isinstance(action, ReleasePod) and self.facts.sandbox_trouble is None:
                 self._release()
                 return

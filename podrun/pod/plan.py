@@ -6,7 +6,7 @@
     ended    ──► stop all ──► StopSandbox ──► nothing, for ever
     sandbox lost ► stop all ► StopSandbox ──► CreateSandbox (attempt + 1) ──► init from the start
     new round ─► stop all ──► init from the start
-    else     ──► CreateSandbox, end what must end, start what ought to run, one at a time
+    else     ──► CreateSandbox, end what must end, start what ought to run, in order
 
 Pure: equal arguments give equal plans. Every action may be carried out twice, and nothing is
 planned on the strength of an earlier plan, only of what the facts say was done.
@@ -42,7 +42,14 @@ from podrun.pod.outcome import outcome
 from podrun.pod.resources import resources_hash
 from podrun.pod.restarts import NEVER
 from podrun.pod.rounds import restart_all_due
-from podrun.pod.runs import RESTARTING_ALL, any_live, any_run, is_running, live_containers
+from podrun.pod.runs import (
+    RESTARTING_ALL,
+    any_live,
+    any_run,
+    has_post_start,
+    is_running,
+    live_containers,
+)
 from podrun.pod.startup import due_at, wanted
 from podrun.pod.termination import Steps, Stop, end, stop_all, stop_reason
 
@@ -93,7 +100,8 @@ def _run(pod: Pod, facts: Facts, now: float, settings: Settings) -> Steps:
             continue
         attempt = next_attempt(facts.of(container.name))
         steps.actions.append(StartContainer(name=container.name, attempt=attempt))
-        break
+        if container in pod.spec.init_containers or has_post_start(container):
+            break  # the next one waits for more than this one's start
     return steps
 
 

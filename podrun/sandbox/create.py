@@ -38,12 +38,15 @@ _STUB_ADDRESS = "127.0.0.53"
 
 
 @contextmanager
-def locked(pod: PodPaths) -> Iterator[None]:
-    """One operation on one sandbox at a time, also across a killed agent and its successor."""
+def locked(pod: PodPaths, *, shared: bool = False) -> Iterator[None]:
+    """One operation on one sandbox at a time, also across a killed agent and its successor.
+
+    ``shared``: beside others that only add to a sandbox that stays (launches).
+    """
     pod.lock.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(pod.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)

@@ -1,0 +1,142 @@
+"""Start containers, in order, the next one's file tree being built while the last one starts.
+
+    launch a ─► created ─► on record ─► its byte ─► started
+                   └─► launch b ─► created ─────────────┴─► on record ─► its byte ─► started
+
+Nothing of b runs before a is known to have started (semantics §1.5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from podrun.agent import operations, worker
+from podrun.agent.node import Node
+from podrun.agent.podstore import StoredPod
+from podrun.agent.watch import Watch
+from podrun.api.change import spec_hash
+from podrun.api.pod import Container
+from podrun.errors import MechanismFailed, PodrunError
+from podrun.pod import backoff
+from podrun.pod.actions import StartContainer
+from podrun.pod.facts import ContainerFacts, Facts, Run
+from podrun.pod.resources import resources_hash
+
+
+class _Launched(msgspec.Struct):
+    """A container that waits for its byte."""
+
+    name: str
+    run: Run
+    forked: worker.Forked
+
+
+class Starter:
+    """Of one pod's containers. ``save`` puts the facts on disk before anything may run."""
+
+    def __init__(
+        self, node: Node, stored: StoredPod, watch: Watch, save: Callable[[], None]
+    ) -> None:
+        self._node = node
+        self._stored = stored
+        self._watch = watch
+        self._save = save
+
+    @property
+    def _facts(self) -> Facts:
+        return self._stored.facts
+
+    async def start(self, wanted: Sequence[StartContainer]) -> None:
+        """What cannot be started is a Trouble, or the exit of a run, of the facts. OSError when a
+        run cannot be recorded; then nothing of it ran."""
+        before: asyncio.Task[None] | None = None
+        try:
+            for action in wanted:
+                if self._facts.deletion is not None:
+                    return  # asked meanwhile: what waits is not begun
+                launched = await self._launch(action)
+                if before is not None:
+                    await before
+                    before = None
+                if launched is not None:
+                    before = asyncio.create_task(self._begin(launched))
+        finally:
+            if before is not None:
+                await before
+
+    async def _launch(self, action: StartContainer) -> _Launched | None:
+        """Forked, with everything made, up to the point where it waits."""
+        spec = self._stored.pod.spec
+        container = next(c for c in spec.all_containers if c.name == action.name)
+        run = self._new_run(container, action.attempt)
+        body = partial(operations.launch_container, self._node, self._stored, container, run)
+        forked = worker.Forked(body)
+        try:
+            run.image_id = str((await _said(forked, "image"))["image"])
+            run.note = str((await _said(forked, "created"))["created"]["note"])
+        except PodrunError as error:
+            forked.close()
+            await worker.ended(forked.pidfd, is_child=True)
+            os.close(forked.pidfd)
+            self._trouble(action.name, error)
+            return None
+        return _Launched(action.name, run, forked)
+
+    async def _begin(self, launched: _Launched) -> None:
+        """On record, then its byte, then until it is known to have started."""
+        name, run, forked = launched.name, launched.run, launched.forked
+        self._watch.monitor(name, run, forked.pidfd, is_child=True)
+        try:
+            self._put_on_record(name, run)
+            forked.let_go()
+            answer = await forked.lines.next()  # a failure shows as the monitor's exit record
+            if answer is not None and "started" in answer and run.started_at is None:
+                run.started_at = float(answer["started"])
+        finally:
+            forked.close()  # before its byte was sent, this ends the container
+
+    def _new_run(self, container: Container, attempt: int) -> Run:
+        assert self._facts.sandbox is not None
+        return Run(
+            id=secrets.token_hex(32),
+            attempt=attempt,
+            image=container.image,
+            image_id="",
+            spec_hash=spec_hash(container),
+            resources_hash=resources_hash(container),
+            sandbox_attempt=self._facts.sandbox.attempt,
+            created_at=time.time(),
+        )
+
+    def _put_on_record(self, name: str, run: Run) -> None:
+        """Durable on return. OSError (a full disk): then the run never was."""
+        before = self._facts.of(name)
+        self._facts.containers[name] = backoff.next_run(before, run, self._node.settings)
+        try:
+            self._save()
+        except OSError as error:
+            self._facts.containers[name] = before
+            self._trouble(name, MechanismFailed.from_oserror("record the run", error))
+            raise
+
+    def _trouble(self, name: str, error: PodrunError) -> None:
+        known = self._facts.containers.setdefault(name, ContainerFacts())
+        known.trouble = backoff.next_trouble(
+            known.trouble, error.reason or "CreateContainerError", error.text, time.time()
+        )
+
+
+async def _said(forked: worker.Forked, key: str) -> dict[str, Any]:
+    answer = await forked.lines.next()
+    if answer is None or key not in answer:
+        worker.unpack(answer, "start container")
+        raise MechanismFailed(f"start container: the worker said {answer!r} before {key!r}")
+    return answer
