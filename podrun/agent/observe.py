@@ -40,6 +40,8 @@ def merge_run(name: str, run: Run, paths: PodPaths) -> bool:
     ended = read_record(directory / "exit.json", ExitRecord)
     if ended is not None:
         run.exit = exit_of(ended)
+        if ended.started_at is not None and _killed_for_memory(run):
+            run.exit = msgspec.structs.replace(run.exit, oom_killed=True)
         run.log_dropped_lines = ended.dropped_lines
         changed = True
     return changed
@@ -65,6 +67,11 @@ def unknown_exit(now: float) -> Exit:
     return Exit(code=UNKNOWN_CODE, finished_at=now, reason=STATUS_UNKNOWN, message=UNKNOWN_MESSAGE)
 
 
-def out_of_memory(exit: Exit) -> Exit:
-    """The kernel's own count says so, not the code: 137 alone is only a SIGKILL."""
-    return msgspec.structs.replace(exit, oom_killed=True)
+def _killed_for_memory(run: Run) -> bool:
+    """The kernel's own count says so, not the code: 137 alone is only a SIGKILL.
+
+    The cgroup stays until the agent has put the exit on record.
+    """
+    from podrun.cgroup.group import Group  # a reader needs it only for an end nobody saw yet
+
+    return bool(run.cgroup) and Group(run.cgroup).oom_kills() > 0

@@ -21,6 +21,7 @@ import msgspec
 from podrun.agent import operations, worker
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
+from podrun.agent.translate import container_cgroup
 from podrun.agent.watch import Watch
 from podrun.api.change import spec_hash
 from podrun.api.pod import Container
@@ -114,6 +115,7 @@ class Starter:
             resources_hash=resources_hash(container),
             sandbox_attempt=self._facts.sandbox.attempt,
             created_at=time.time(),
+            cgroup=container_cgroup(self._node.config, self._stored.pod, container.name, attempt),
         )
 
     def _put_on_record(self, name: str, run: Run) -> None:

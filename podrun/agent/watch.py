@@ -19,7 +19,6 @@ import msgspec
 from podrun.agent import observe, operations, worker
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
-from podrun.agent.translate import container_cgroup
 from podrun.api.pod import Container
 from podrun.cgroup.group import Group
 from podrun.container import control
@@ -89,13 +88,9 @@ class Watch:
         """The monitor is gone: its record says how the run ended, or nobody knows."""
         if run.exit is None:
             observe.merge_run(name, run, self._stored.paths)
-        cgroup = container_cgroup(self._node.config, self._stored.pod, name, run.attempt)
-        group = Group(cgroup)
         if run.exit is None:
-            group.kill()
+            Group(run.cgroup).kill()
             run.exit = observe.unknown_exit(time.time())
-        elif group.oom_kills() and not run.exit.oom_killed:
-            run.exit = observe.out_of_memory(run.exit)
         self._spawn(self._clean_up(name, run))
 
     async def _clean_up(self, name: str, run: Run) -> None:

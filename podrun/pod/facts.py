@@ -83,6 +83,7 @@ class Run(msgspec.Struct, omit_defaults=True):
     restart_requested_at: float | None = None  # somebody, or a new round, wants it restarted
     resources_hash: str = ""  # ``resources.resources_hash`` of what its cgroup has; "": not known
     resize_trouble: Trouble | None = None  # of the newest try to give it others
+    cgroup: str = ""  # where the kernel counts what it did to the run
     note: str = ""  # what the user should know of how it was made, e.g. no overlayfs
 
 
