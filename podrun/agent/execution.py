@@ -9,12 +9,15 @@ from podrun.agent import operations, worker
 from podrun.agent.hooks import Hooks
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
+from podrun.agent.resizing import resize
 from podrun.agent.starting import Starter
 from podrun.agent.watch import Watch
 from podrun.container import control
 from podrun.errors import PodrunError
 from podrun.pod import actions, backoff
 from podrun.pod.facts import Facts, Sandbox, Verdict
+from podrun.pod.resources import resources_hash
+from podrun.pod.rounds import begin_round
 
 
 class Execution:
@@ -53,6 +56,10 @@ class Execution:
                 self._kill(name, why)
             case actions.RunHook():
                 self._hooks.begin(action)
+            case actions.RestartAll(why=why, number=number):
+                begin_round(self._stored.pod, self._facts, number, why, time.time())
+            case actions.ResizeContainer(name=name):
+                self._resize(name)
             case actions.PassVerdict(reason=reason, message=message):
                 self._facts.verdict = Verdict(reason=reason, message=message, at=time.time())
             case actions.ReleasePod():
@@ -119,3 +126,19 @@ class Execution:
         record = control.load(self._node.paths.runtime, run.id)
         if record is not None:
             control.kill(record)
+
+    def _resize(self, name: str) -> None:
+        """Write the spec's figures to the cgroups of the running container and of the pod."""
+        run = self._facts.of(name).current
+        assert run is not None
+        pod = self._stored.pod
+        container = next(c for c in pod.spec.all_containers if c.name == name)
+        try:
+            resize(self._node.config, pod, container, run.cgroup)
+        except PodrunError as error:
+            run.resize_trouble = backoff.next_trouble(
+                run.resize_trouble, "ResizeError", error.text, time.time()
+            )
+            return
+        run.resize_trouble = None
+        run.resources_hash = resources_hash(container)

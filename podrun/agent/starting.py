@@ -115,6 +115,7 @@ class Starter:
             resources_hash=resources_hash(container),
             sandbox_attempt=self._facts.sandbox.attempt,
             created_at=time.time(),
+            round=self._facts.round.number,
             cgroup=container_cgroup(self._node.config, self._stored.pod, container.name, attempt),
         )
 

@@ -22,6 +22,7 @@ from podrun.agent.podstore import StoredPod
 from podrun.api.pod import Container
 from podrun.cgroup.group import Group
 from podrun.container import control
+from podrun.container.message import read_message
 from podrun.errors import PodrunError
 from podrun.linux import process
 from podrun.pod import backoff
@@ -91,7 +92,22 @@ class Watch:
         if run.exit is None:
             Group(run.cgroup).kill()
             run.exit = observe.unknown_exit(time.time())
+        if run.started_at is not None and not run.exit.message:
+            run.exit = msgspec.structs.replace(run.exit, message=self._last_words(name, run))
         self._spawn(self._clean_up(name, run))
+
+    def _last_words(self, name: str, run: Run) -> str:
+        """The termination message, by the policy of the container's present definition."""
+        assert run.exit is not None
+        containers = self._stored.pod.spec.all_containers
+        policies = [c.termination_message_policy for c in containers if c.name == name]
+        return read_message(
+            self._stored.paths,
+            name,
+            run.attempt,
+            exit_code=run.exit.code,
+            policy=policies[0] if policies else "File",
+        )
 
     async def _clean_up(self, name: str, run: Run) -> None:
         with contextlib.suppress(PodrunError):  # tried again when the pod is released

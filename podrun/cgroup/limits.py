@@ -10,8 +10,15 @@ CPU_PERIOD_US = 100_000
 MIN_QUOTA_US = 1_000
 
 
+#: takes a limit away (v1 spells it -1, v2 "max")
+UNLIMITED = -1
+
+
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
-    """None means: leave as it is. ``cpu_quota_us`` is per CPU_PERIOD_US; memory in bytes."""
+    """None means: leave as it is. ``cpu_quota_us`` is per CPU_PERIOD_US; memory in bytes.
+
+    UNLIMITED lifts a limit.
+    """
 
     cpu_shares: int | None = None
     cpu_quota_us: int | None = None
@@ -54,13 +61,17 @@ def v2_files(limits: Limits, controllers: tuple[str, ...]) -> dict[str, str]:
         if limits.cpu_shares is not None:
             files["cpu.weight"] = str(weight_of_shares(limits.cpu_shares))
         if limits.cpu_quota_us is not None:
-            files["cpu.max"] = f"{limits.cpu_quota_us} {CPU_PERIOD_US}"
+            files["cpu.max"] = f"{_or_max(limits.cpu_quota_us)} {CPU_PERIOD_US}"
     if "memory" in controllers:
         if limits.memory_bytes is not None:
-            files["memory.max"] = str(limits.memory_bytes)
+            files["memory.max"] = _or_max(limits.memory_bytes)
             files["memory.swap.max"] = "0"
         if limits.oom_group:
             files["memory.oom.group"] = "1"
     if "pids" in controllers and limits.pids is not None:
-        files["pids.max"] = str(limits.pids)
+        files["pids.max"] = _or_max(limits.pids)
     return files
+
+
+def _or_max(limit: int) -> str:
+    return "max" if limit == UNLIMITED else str(limit)

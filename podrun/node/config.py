@@ -29,6 +29,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     bridge: str = "podrun0"
     nft_table: str = "podrun"
     pod_cidrs: tuple[str, ...] = ("10.85.0.0/16", "fd85:706f:6472::/64")
+    cluster_domain: str = "cluster.local"
     log_max_bytes: int = 10 * 1024 * 1024
     log_max_files: int = 5
     agent_idle_seconds: float = 30.0

@@ -141,7 +141,7 @@ def _write_etc(pod: PodPaths, spec: SandboxSpec, ips: tuple[str, ...]) -> None:
         text = node_file.read_text(errors="replace") if node_file.exists() else ""
         hosts = etc_files.host_network_hosts(text, spec.aliases)
     else:
-        hosts = etc_files.hosts(ips, spec.hostname, spec.aliases)
+        hosts = etc_files.hosts(ips, spec.hostname, spec.aliases, spec.fqdn)
     host_resolv = _host_resolv_conf() if spec.dns.from_host else ""
     contents = {
         "hosts": hosts,

@@ -17,10 +17,17 @@ _LOOPBACK = (
 )
 
 
-def hosts(ips: tuple[str, ...], hostname: str, aliases: tuple[HostAlias, ...]) -> str:
-    """Of a pod with its own network."""
+def hosts(
+    ips: tuple[str, ...], hostname: str, aliases: tuple[HostAlias, ...], fqdn: str = ""
+) -> str:
+    """Of a pod with its own network; ``fqdn`` stands before the short name where there is one."""
+    names = "\t".join(
+        dict.fromkeys(
+            name for name in (fqdn, hostname.partition(".")[0] if fqdn else hostname) if name
+        )
+    )
     lines = ["# Kubernetes-managed hosts file.", *_LOOPBACK]
-    lines += [f"{ip}\t{hostname}" for ip in ips]
+    lines += [f"{ip}\t{names}" for ip in ips]
     return "\n".join(lines) + "\n" + _aliases(aliases)
 
 

@@ -29,7 +29,8 @@ class SandboxSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     owner: str
     attempt: int
     hostname: str
-    cgroup: str  # of the pod, relative: podrun/besteffort/pod<uid>
+    fqdn: str = ""  # beside the hostname in /etc/hosts
+    cgroup: str = ""  # of the pod, relative: podrun/besteffort/pod<uid>
     host_network: bool = False
     host_ipc: bool = False
     host_pid: bool = False

@@ -92,7 +92,7 @@ def test_environment_base_then_image_then_manifest() -> None:
 def test_hostname_is_cut_and_trimmed_as_the_kubelet_does(
     name: str, spec: str, hostname: str
 ) -> None:
-    assert translate.hostname(a_pod(spec=spec, name=name), "node") == hostname
+    assert translate.hostname(CONFIG, a_pod(spec=spec, name=name), "node") == hostname
 
 
 @pytest.mark.parametrize(
