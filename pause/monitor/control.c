@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -58,6 +59,18 @@ static void answer(struct client *client, const char *error)
     drop(client);
 }
 
+/* Moves the client to the sessions; answers it when that cannot be. */
+static void begin_attach(struct client *client, struct attach *attach, bool alone)
+{
+    const char *words = client->line + strlen("attach");
+    const char *error = alone ? attach_begin(attach, client->fd, words) : "more than a line";
+
+    if (error)
+        answer(client, error);
+    else
+        client->fd = -1;
+}
+
 static void obey(struct client *client, struct log *log)
 {
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
@@ -66,7 +79,14 @@ static void obey(struct client *client, struct log *log)
     answer(client, "unknown command");
 }
 
-static void hear(struct control *control, struct client *client, struct log *log)
+static bool wants_attach(const char *line)
+{
+    size_t length = strlen("attach");
+    return !strncmp(line, "attach", length) && (line[length] == ' ' || !line[length]);
+}
+
+static void hear(struct control *control, struct client *client, struct log *log,
+                 struct attach *attach)
 {
     ssize_t got = read(client->fd, client->line + client->used,
                        sizeof(client->line) - client->used);
@@ -79,7 +99,10 @@ static void hear(struct control *control, struct client *client, struct log *log
     char *newline = memchr(client->line, '\n', client->used);
     if (newline) {
         *newline = '\0';
-        obey(client, log);
+        if (wants_attach(client->line))
+            begin_attach(client, attach, newline + 1 == client->line + client->used);
+        else
+            obey(client, log);
     } else if (client->used == sizeof(client->line)) {
         answer(client, "line too long");
     }
@@ -103,11 +126,12 @@ static void welcome(struct control *control)
     *slot = (struct client){.fd = fd, .turn = ++control->turn};
 }
 
-void control_serve(struct control *control, const struct pollfd *polls, struct log *log)
+void control_serve(struct control *control, const struct pollfd *polls, struct log *log,
+                   struct attach *attach)
 {
     for (int i = 0; i < CONTROL_CLIENTS; i++)
         if (polls[1 + i].revents && control->clients[i].fd == polls[1 + i].fd)
-            hear(control, &control->clients[i], log);
+            hear(control, &control->clients[i], log, attach);
     if (polls[0].revents)
         welcome(control);
 }

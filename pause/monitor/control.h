@@ -5,8 +5,8 @@
  *                      │ EOF, error, a line too long, or the longest
  *                      └ silent one while another wants the slot ─────────► free
  *
- * Nothing here waits for a client. A command that keeps its client (a copy of the streams) would
- * move it from its slot here to a list of its own.
+ * Nothing here waits for a client. "attach" keeps its client, which moves from its slot here to the
+ * sessions of attach.h.
  */
 #ifndef CONTROL_H
 #define CONTROL_H
@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attach.h"
 #include "log.h"
 #include "protocol.h"
 
@@ -37,6 +38,7 @@ void control_init(struct control *control, int fd);
 /* Fills in CONTROL_POLLS entries. */
 void control_poll(const struct control *control, struct pollfd *polls);
 /* Handles what poll(2) said about them. */
-void control_serve(struct control *control, const struct pollfd *polls, struct log *log);
+void control_serve(struct control *control, const struct pollfd *polls, struct log *log,
+                   struct attach *attach);
 
 #endif

@@ -52,17 +52,25 @@ static int block_signals(void)
 
 int isolate(const struct options *options)
 {
-    int given[] = {options->stdout_fd, options->stderr_fd, options->status_fd, options->report_fd,
-                   options->socket_fd};
+    const struct {
+        int fd;
+        const char *name;
+    } given[] = {
+        {options->stdout_fd, "--stdout"},     {options->stderr_fd, "--stderr"},
+        {options->stdin_fd, "--stdin"},       {options->status_fd, "--status"},
+        {options->report_fd, "--report"},     {options->socket_fd, "--socket"},
+        {options->terminal_fd, "--terminal"},
+    };
+    enum { GIVEN = sizeof(given) / sizeof(*given) };
+    int keep[GIVEN];
 
     prctl(PR_SET_PDEATHSIG, 0); /* workers die with their agent, and exec hands that down */
-    close_all_but(given, sizeof(given) / sizeof(*given));
-    prepare(options->stdout_fd, "--stdout");
-    prepare(options->stderr_fd, "--stderr");
-    prepare(options->status_fd, "--status");
-    prepare(options->report_fd, "--report");
-    if (options->socket_fd >= 0)
-        prepare(options->socket_fd, "--socket");
+    for (int i = 0; i < GIVEN; i++)
+        keep[i] = given[i].fd;
+    close_all_but(keep, GIVEN);
+    for (int i = 0; i < GIVEN; i++)
+        if (given[i].fd >= 0)
+            prepare(given[i].fd, given[i].name);
     int signals = block_signals();
     if (signals < 0)
         die(EXIT_NO_BEGIN, "cannot watch", "SIGCHLD", errno);

@@ -3,9 +3,10 @@
  * writes it to the log, and puts the start and the end on record, whether an agent is there or
  * not. protocol.h draws what it says to whom.
  *
- *   begin ─► watch ─────────────────► kill, drain ─────► record ─► reap ─► wake the agent
- *            start, output, control   the rest of the    exit.json
- *            until the child ends     container, pipes
+ *   begin ─► watch ─────────────────► kill, drain ─────► record ─► tell ─► reap ─► wake the
+ *            start, output, control,  the rest of the    exit.json  clients          agent
+ *            clients, until the       container, pipes
+ *            child ends
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "attach.h"
 #include "child.h"
 #include "control.h"
 #include "isolate.h"
@@ -28,7 +30,8 @@
 #include "stream.h"
 #include "text.h"
 
-enum { SIGNALS, STATUS, STDOUT, STDERR, CONTROL, POLLS = CONTROL + CONTROL_POLLS };
+enum { SIGNALS, STATUS, STDOUT, STDERR, CONTROL, ATTACH = CONTROL + CONTROL_POLLS,
+       POLLS = ATTACH + ATTACH_POLLS };
 
 #define QUIET_MS 1000 /* after so long without output the buffers go back to the kernel */
 
@@ -40,6 +43,7 @@ static struct monitor {
     struct run run;
     struct log log;
     struct control control;
+    struct attach attach;
     struct stream out, err;
 } monitor;
 
@@ -47,6 +51,14 @@ static gid_t group_of(int directory)
 {
     struct stat status;
     return fstat(directory, &status) < 0 ? (gid_t)-1 : status.st_gid;
+}
+
+static void begin_stream(struct stream *stream, const char *name, enum frame type, int fd)
+{
+    stream->name = name;
+    stream->type = type;
+    stream->fd = fd;
+    stream->attach = &monitor.attach;
 }
 
 /* Everything that may fail comes first; once stdio is silent nothing makes us leave any more. */
@@ -60,16 +72,15 @@ static void begin(const struct options *options)
     monitor.launch.status_fd = options->status_fd;
     monitor.launch.report_fd = options->report_fd;
     monitor.launch.pid = options->pid;
-    monitor.out.name = "stdout";
-    monitor.out.fd = options->stdout_fd;
-    monitor.err.name = "stderr";
-    monitor.err.fd = options->stderr_fd;
+    begin_stream(&monitor.out, "stdout", FRAME_STDOUT, options->stdout_fd);
+    begin_stream(&monitor.err, "stderr", FRAME_STDERR, options->stderr_fd);
     monitor.log.path = options->log;
     monitor.log.max = options->log_max;
     monitor.log.files = options->log_files;
     monitor.log.gid = group_of(monitor.run.directory);
     monitor.log.fd = -1;
     control_init(&monitor.control, options->socket_fd);
+    attach_init(&monitor.attach, options->stdin_fd, options->stdin_once, options->terminal_fd);
     log_open(&monitor.log); /* a failure costs lines, which are counted, and is tried again */
 }
 
@@ -78,6 +89,7 @@ static void release_memory(void)
     log_release(&monitor.log);
     stream_release(&monitor.out);
     stream_release(&monitor.err);
+    attach_release();
     monitor.busy = false;
 }
 
@@ -93,6 +105,7 @@ static bool serve(int most)
     struct signalfd_siginfo signal;
 
     control_poll(&monitor.control, polls + CONTROL);
+    attach_poll(&monitor.attach, polls + ATTACH);
     int ready = poll(polls, POLLS, most);
     if (ready <= 0)
         return false;
@@ -104,7 +117,8 @@ static bool serve(int most)
         stream_read(&monitor.out, &monitor.log);
     if (polls[STDERR].revents)
         stream_read(&monitor.err, &monitor.log);
-    control_serve(&monitor.control, polls + CONTROL, &monitor.log);
+    attach_serve(&monitor.attach, polls + ATTACH);
+    control_serve(&monitor.control, polls + CONTROL, &monitor.log, &monitor.attach);
     monitor.busy = true;
     return true;
 }
@@ -172,11 +186,13 @@ int main(int argc, char **argv)
     struct ending ending = watch(options.pid);
     if (!options.private_pid)
         child_kill_cgroup(options.pid, options.cgroup_kill, options.cgroup_procs);
+    attach_hang_up(&monitor.attach);
     drain();
     monitor.run.code = ending.code;
     monitor.run.signal = ending.signal;
     monitor.run.dropped = monitor.log.dropped;
     record_exit(&monitor.run);
+    attach_end(&monitor.attach, ending.code);
     child_reap(options.pid);
     agent_wake(options.agent_socket, options.agent_command);
     return 0;

@@ -28,11 +28,14 @@ static const struct rule {
     {"--log-max", NUMBER, FIELD(log_max), true, 0, 1LL << 50},
     {"--log-files", NUMBER, FIELD(log_files), true, 1, 1 << 20},
     {"--stdout", DESCRIPTOR, FIELD(stdout_fd), true, 0, 0},
-    {"--stderr", DESCRIPTOR, FIELD(stderr_fd), true, 0, 0},
+    {"--stderr", DESCRIPTOR, FIELD(stderr_fd), false, 0, 0},
     {"--status", DESCRIPTOR, FIELD(status_fd), true, 0, 0},
     {"--report", DESCRIPTOR, FIELD(report_fd), true, 0, 0},
     {"--private-pid", NUMBER, FIELD(private_pid), true, 0, 1},
     {"--agent-socket", PATH, FIELD(agent_socket), true, 0, 0},
+    {"--stdin", DESCRIPTOR, FIELD(stdin_fd), false, 0, 0},
+    {"--stdin-once", NUMBER, FIELD(stdin_once), false, 0, 1},
+    {"--terminal", DESCRIPTOR, FIELD(terminal_fd), false, 0, 0},
     {"--socket", DESCRIPTOR, FIELD(socket_fd), false, 0, 0},
     {"--cgroup-kill", PATH, FIELD(cgroup_kill), false, 0, 0},
     {"--cgroup-procs", PATH, FIELD(cgroup_procs), false, 0, 0},
@@ -94,7 +97,8 @@ _Noreturn static void print_version(void)
 
 struct options options_parse(int argc, char **argv)
 {
-    struct options options = {.socket_fd = -1};
+    struct options options = {
+        .stderr_fd = -1, .stdin_fd = -1, .terminal_fd = -1, .socket_fd = -1};
     bool seen[RULES] = {false};
     int at = 1;
 

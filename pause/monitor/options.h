@@ -11,7 +11,12 @@ struct options {
     const char *log;              /* --log: path of the log */
     int64_t log_max;              /* --log-max: bytes in one file; 0: any number */
     int64_t log_files;            /* --log-files: files in all, the current one included */
-    int64_t stdout_fd, stderr_fd; /* --stdout, --stderr: read ends of the container's pipes */
+    int64_t stdout_fd, stderr_fd; /* --stdout, --stderr: read ends of the container's pipes; with
+                                     a terminal its master and -1 */
+    int64_t stdin_fd;             /* --stdin: where input of attached clients goes; -1: nowhere */
+    int64_t stdin_once;           /* --stdin-once: 1: closed after the first client with input */
+    int64_t terminal_fd;          /* --terminal: the container's end of its terminal, opened apart:
+                                     nobody in there has it open all the time; -1: no terminal */
     int64_t status_fd;            /* --status: read end of the main process' status pipe */
     int64_t report_fd;            /* --report: write end towards whoever waits for the start */
     int64_t private_pid;          /* --private-pid: 1: PID 1 of a PID namespace of its own */

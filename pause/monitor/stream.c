@@ -93,6 +93,7 @@ static void take(struct stream *stream, struct log *log, size_t size)
     const char *at = input, *end = input + size, *newline;
     struct head head;
 
+    attach_output(stream->attach, stream->type, input, size);
     head_make(&head, stream->name);
     while ((newline = memchr(at, '\n', end - at))) {
         end_line(stream, log, &head, at, newline - at);
@@ -113,7 +114,7 @@ static size_t read_once(struct stream *stream, struct log *log)
     }
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    close(stream->fd);
+    close(stream->fd); /* EOF; of a terminal, EIO */
     stream->fd = -1;
     stream_finish(stream, log);
     return 0;

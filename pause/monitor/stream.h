@@ -1,16 +1,19 @@
-/* One output of the container: a pipe in, entries of the CRI log format out. */
+/* One output of the container: bytes in, entries of the CRI log format and copies out. */
 #ifndef STREAM_H
 #define STREAM_H
 
 #include <stddef.h>
 
+#include "attach.h"
 #include "log.h"
 #include "pages.h"
 #include "protocol.h"
 
 struct stream {
     const char *name; /* "stdout" or "stderr" */
-    int fd;           /* non-blocking read end; -1 after EOF */
+    enum frame type;  /* likewise, for attached clients */
+    struct attach *attach;
+    int fd;           /* non-blocking read end, or master of a terminal; -1 after its end */
     size_t carried;   /* bytes of a line whose end has not come yet */
     /* The one byte more is a CR that an LF may follow: it would not count. */
     char carry[LINE_MAX_BYTES + 1] PAGE_ALIGNED;

@@ -19,7 +19,8 @@ from podrun.volume.spec import Volume
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_HOSTNAME_MAX = 63  # of a Linux host name
+_HOSTNAME_MAX = 63  # of one label
+_FQDN_MAX = 64  # of a Linux host name
 
 
 def pod_cgroup(config: Config, pod: Pod) -> str:
@@ -34,10 +35,38 @@ def container_cgroup(config: Config, pod: Pod, name: str, attempt: int) -> str:
     return f"{pod_cgroup(config, pod)}/{name}.{attempt}"
 
 
-def hostname(pod: Pod, node_name: str) -> str:
-    """spec.hostname or the pod's name, cut as the kubelet cuts it; the node's on its network."""
-    if pod.spec.host_network:
+def hostname(config: Config, pod: Pod, node_name: str) -> str:
+    """As the kubelet has it: the override, the node's, or the pod's, as FQDN where asked for.
+
+    Raises PodrunError when an FQDN is longer than the kernel's 64 characters; the pod stays
+    Pending then.
+    """
+    spec = pod.spec
+    if spec.hostname_override:
+        return spec.hostname_override
+    if spec.host_network:
         return node_name
+    qualified = fqdn(config, pod)
+    if not (spec.set_hostname_as_fqdn and qualified):
+        return _short_hostname(pod)
+    if len(qualified) > _FQDN_MAX:
+        raise PodrunError(
+            f'the FQDN "{qualified}" is longer than {_FQDN_MAX} characters',
+            hint="shorten hostname or subdomain, or leave out setHostnameAsFQDN",
+        )
+    return qualified
+
+
+def fqdn(config: Config, pod: Pod) -> str:
+    """Of a pod with a subdomain; "" without."""
+    if not pod.spec.subdomain:
+        return ""
+    domain = f"{pod.metadata.namespace}.svc.{config.cluster_domain}"
+    return f"{_short_hostname(pod)}.{pod.spec.subdomain}.{domain}"
+
+
+def _short_hostname(pod: Pod) -> str:
+    """Cut and trimmed, because a pod's name may be longer than a host's."""
     return (pod.spec.hostname or pod.metadata.name)[:_HOSTNAME_MAX].rstrip("-.")
 
 
@@ -50,7 +79,8 @@ def sandbox_spec(
         uid=pod.metadata.uid,
         owner=f"{pod.metadata.namespace}/{pod.metadata.name}",
         attempt=attempt,
-        hostname=hostname(pod, node_name),
+        hostname=hostname(config, pod, node_name),
+        fqdn="" if pod.spec.hostname_override else fqdn(config, pod),
         cgroup=pod_cgroup(config, pod),
         host_network=spec.host_network,
         host_ipc=spec.host_ipc,
@@ -128,7 +158,7 @@ def container_spec(
         name=container.name,
         attempt=attempt,
         lowers=lowers,
-        process=_process(pod, container, context, image, hostname(pod, node_name)),
+        process=_process(pod, container, context, image, hostname(config, pod, node_name)),
         cgroup=container_cgroup(config, pod, container.name, attempt),
         log=str(paths.log(container.name, attempt)),
         log_max_bytes=config.log_max_bytes,
@@ -147,6 +177,10 @@ def container_spec(
         oom_score_adj=resources.oom_score_adj(pod, container, memory_capacity),
         read_only_root=bool(context.read_only_root_filesystem),
         stop_signal=image.config.stop_signal,
+        stdin=container.stdin,
+        stdin_once=container.stdin_once,
+        tty=container.tty,
+        termination_message_path=container.termination_message_path,
         agent_command=detached_command(),
     )
 

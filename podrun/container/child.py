@@ -19,7 +19,7 @@ import msgspec
 
 from podrun.cgroup.group import Group
 from podrun.cgroup.hierarchy import Hierarchy
-from podrun.container import tree, user
+from podrun.container import terminal, tree, user
 from podrun.container.records import StartFailure
 from podrun.container.spec import ContainerSpec, Process
 from podrun.linux import capability, namespace, process
@@ -38,6 +38,7 @@ class Channels(msgspec.Struct, frozen=True):
     stdin: int
     stdout: int
     stderr: int
+    tty: bool  # those three are its terminal
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ def run(spec: ContainerSpec, prepared: Prepared, channels: Channels, group: Grou
     """Never returns: becomes the application or exits with EXIT_START_FAILED."""
     step = _Step()
     try:
-        environment = _prepare(spec, prepared, group, step)
+        environment = _prepare(spec, prepared, channels, group, step)
         step.now = "wait for the record"
         if not os.read(channels.go, 1):
             os._exit(EXIT_START_FAILED)  # whoever wanted this run is gone
@@ -71,9 +72,12 @@ def run(spec: ContainerSpec, prepared: Prepared, channels: Channels, group: Grou
     os._exit(EXIT_START_FAILED)
 
 
-def _prepare(spec: ContainerSpec, prepared: Prepared, group: Group, step: _Step) -> dict[str, str]:
+def _prepare(
+    spec: ContainerSpec, prepared: Prepared, channels: Channels, group: Group, step: _Step
+) -> dict[str, str]:
     """Everything but the execve; gives the application's environment."""
     capability.not_dumpable()
+    os.setsid()  # kill(0, …) in the container must not reach the monitor
     step.now = "enter the cgroup"
     group.enter()
     _set_oom_score(spec.oom_score_adj)
@@ -85,16 +89,23 @@ def _prepare(spec: ContainerSpec, prepared: Prepared, group: Group, step: _Step)
     )
     namespace.unshare(namespace.CLONE_NEWNS)
     step.now = "build the file tree"
-    _build_tree(spec, prepared, group.hierarchy)
+    _build_tree(spec, prepared, channels, group.hierarchy)
     step.now = "change to the working directory"
     _make_working_directory(spec.process.cwd)
     step.now = "set the user and its rights"
     who = user.resolve(spec.process)
+    if channels.tty:
+        os.fchown(channels.stdin, who.uid, -1)
     confine(spec.process, who)
-    return environment_of(spec.process, who)
+    environment = environment_of(spec.process, who)
+    if channels.tty:
+        environment.setdefault("TERM", "xterm")
+    return environment
 
 
-def _build_tree(spec: ContainerSpec, prepared: Prepared, cgroups: Hierarchy) -> None:
+def _build_tree(
+    spec: ContainerSpec, prepared: Prepared, channels: Channels, cgroups: Hierarchy
+) -> None:
     privileged = spec.process.privileged
     os.umask(0o022)
     tree.enter_root(prepared.root)
@@ -102,6 +113,8 @@ def _build_tree(spec: ContainerSpec, prepared: Prepared, cgroups: Hierarchy) -> 
     late = [m for m in prepared.mounts if m not in early]
     for fd, target in early:
         tree.attach(fd, target)
+    if channels.tty and "/dev/console" not in (target for _, target in early):
+        terminal.bind_console(channels.stdin)
     tree.mount_kernel_file_systems(privileged=privileged)
     if not privileged:
         tree.hide_kernel_knobs()
@@ -149,6 +162,8 @@ def _set_oom_score(wanted: int) -> None:
 
 
 def _take_streams(channels: Channels) -> None:
+    if channels.tty:
+        terminal.take_control(channels.stdin)
     os.dup2(channels.stdin, 0, inheritable=True)
     os.dup2(channels.stdout, 1, inheritable=True)
     os.dup2(channels.stderr, 2, inheritable=True)

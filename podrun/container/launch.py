@@ -25,7 +25,7 @@ from typing import NoReturn
 import msgspec
 
 from podrun.cgroup.group import Group
-from podrun.container import child, devices
+from podrun.container import child, devices, message, streams
 from podrun.container.spec import (
     ContainerRecord,
     ContainerSpec,
@@ -64,26 +64,29 @@ def launch(
         attempt = pod.attempt(spec.name, spec.attempt)
         _make_directories(pod, attempt, Path(spec.log).parent)
         prepared = _prepare(pod, sandbox, spec, attempt)
-        streams = _Streams()
+        ends = streams.make(stdin=spec.stdin, pts=_devpts(spec, prepared))
         undo.callback(group.remove)
         group.create(spec.limits)
-        main = _fork_child(group, sandbox, spec, prepared, streams, go)
+        main = _fork_child(group, sandbox, spec, prepared, ends, go)
         undo.callback(_end, main)
         control = _control_socket(paths, spec)
         _write_record(paths, pod, spec, main)
         created = {"pid": main, "note": prepared.note}
         os.write(report, msgspec.json.encode({"created": created}) + b"\n")
-        _exec_monitor(paths, spec, group, attempt, main, streams, report, control)
+        _exec_monitor(paths, spec, group, attempt, main, ends, report, control)
 
 
-class _Streams:
-    """The pipes between the container and its monitor, close-on-exec at both ends."""
-
-    def __init__(self) -> None:
-        self.stdout = os.pipe()
-        self.stderr = os.pipe()
-        self.status = os.pipe()
-        self.stdin = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+def _devpts(spec: ContainerSpec, prepared: child.Prepared) -> int | None:
+    """Where the container's terminal is to be made; None when it wants none."""
+    if not spec.tty:
+        return None
+    if any(posixpath.normpath(m.target) == "/dev/pts" for m in spec.mounts):
+        raise MechanismFailed(
+            f"container {spec.name}: tty needs /dev/pts, where a volume is mounted",
+            hint="mount the volume elsewhere, or do without tty",
+            reason="CreateContainerConfigError",
+        )
+    return next(fd for fd, target in prepared.mounts if target == "/dev/pts")
 
 
 def _prepare(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, attempt: Path) -> child.Prepared:
@@ -95,12 +98,14 @@ def _prepare(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, attempt: Path
     if pause is None:
         raise MechanismFailed("the pod's pause process is gone", reason="SandboxChanged")
     root = rootfs.prepare([Path(path) for path in spec.lowers], attempt / "upper")
-    wanted = sorted(spec.mounts, key=lambda m: posixpath.normpath(m.target).count("/"))
-    taken = {posixpath.normpath(m.target) for m in wanted}
+    taken = {posixpath.normpath(m.target) for m in spec.mounts}
     mounts = [
         (make(), target) for target, make in _own(pod, sandbox, spec).items() if target not in taken
     ]
-    mounts += [(volumes.open_mount(m.volume, pod, read_only=m.read_only), m.target) for m in wanted]
+    mounts += [
+        (volumes.open_mount(m.volume, pod, read_only=m.read_only), m.target) for m in spec.mounts
+    ]
+    mounts.sort(key=lambda m: posixpath.normpath(m[1]).count("/"))  # none hides another
     return child.Prepared(root=root.fd, mounts=tuple(mounts), pause=pause, note=root.note)
 
 
@@ -113,6 +118,9 @@ def _own(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec) -> dict[str, Call
     }
     for name in _ETC_FILES:
         found[f"/etc/{name}"] = partial(mount.open_tree, mount.AT_FDCWD, str(pod.etc / name))
+    if spec.termination_message_path:
+        target = posixpath.normpath(posixpath.join("/", spec.termination_message_path))
+        found[target] = partial(message.make, pod.attempt(spec.name, spec.attempt))
     return found
 
 
@@ -127,7 +135,7 @@ def _fork_child(
     sandbox: Sandbox,
     spec: ContainerSpec,
     prepared: child.Prepared,
-    streams: _Streams,
+    ends: streams.Streams,
     go: int,
 ) -> int:
     """Fork C into its cgroup and its PID namespace: its own, pause's, or the host's."""
@@ -136,10 +144,11 @@ def _fork_child(
         if pid == 0:
             channels = child.Channels(
                 go=go,
-                status=streams.status[1],
-                stdin=streams.stdin,
-                stdout=streams.stdout[1],
-                stderr=streams.stderr[1],
+                status=ends.status,
+                stdin=ends.stdin,
+                stdout=ends.stdout,
+                stderr=ends.stderr,
+                tty=spec.tty,
             )
             child.run(spec, prepared, channels, group)
     return pid
@@ -210,6 +219,8 @@ def _write_record(paths: Paths, pod: PodPaths, spec: ContainerSpec, pid: int) ->
         cgroup=spec.cgroup,
         process=spec.process,
         stop_signal=spec.stop_signal,
+        stdin=spec.stdin,
+        tty=spec.tty,
     )
     path = record_path(paths.runtime, spec.id)
     write_record(path, msgspec.json.encode(record), mode=0o600, durable=False)
@@ -221,17 +232,11 @@ def _exec_monitor(
     group: Group,
     attempt: Path,
     pid: int,
-    streams: _Streams,
+    ends: streams.Streams,
     report: int,
     control: socket.socket,
 ) -> NoReturn:
-    given = {
-        "--stdout": streams.stdout[0],
-        "--stderr": streams.stderr[0],
-        "--status": streams.status[0],
-        "--report": report,
-        "--socket": control.fileno(),
-    }
+    given = {**ends.monitor, "--report": report, "--socket": control.fileno()}
     arguments = [
         "monitor",
         *("--id", spec.id),
@@ -241,6 +246,7 @@ def _exec_monitor(
         *("--log-max", str(spec.log_max_bytes)),
         *("--log-files", str(spec.log_max_files)),
         *("--private-pid", "1" if spec.pid_namespace == "private" else "0"),
+        *("--stdin-once", "1" if spec.stdin_once else "0"),
         *("--cgroup-procs", str(group.procs_file())),
         *("--agent-socket", str(paths.socket)),
     ]

@@ -58,6 +58,10 @@ class ContainerSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     oom_score_adj: int = 0
     read_only_root: bool = False
     stop_signal: str = ""  # the image's STOPSIGNAL: a name or a number
+    stdin: bool = False
+    stdin_once: bool = False
+    tty: bool = False
+    termination_message_path: str = ""  # in the container; "": no such file
     agent_command: tuple[str, ...] = ()
 
 
@@ -76,6 +80,8 @@ class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     cgroup: str
     process: Process
     stop_signal: str = ""
+    stdin: bool = False
+    tty: bool = False
 
     def main_alive(self) -> bool:
         return self._alive(self.pid, self.start_time)

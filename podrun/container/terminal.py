@@ -1,7 +1,12 @@
-"""A terminal of the container's own for ``exec -t``, and the caller's terminal tied to it.
+"""Terminals of the container's own, and the caller's terminal tied to them.
 
-The pair is made from the container's /dev/ptmx after joining it, so that /dev/pts/N exists inside;
-the master travels out over the channel (SCM_RIGHTS).
+For ``exec -t`` the pair is made from the container's /dev/ptmx after joining it, so that /dev/pts/N
+exists inside; the master travels out over the channel (SCM_RIGHTS).
+
+The main process gets its own (``tty: true``) before anything of the container is there: from the
+devpts that will be its /dev/pts, while that is a descriptor which nobody else has. /dev/console is
+bound from the terminal's descriptor too, so that no name is looked up that a container could have
+replaced (CVE-2025-52565).
 """
 
 from __future__ import annotations
@@ -17,22 +22,50 @@ import termios
 import tty
 from collections.abc import Iterator
 
+from podrun.container import tree
+from podrun.linux import mount
+
 _SIZE = struct.Struct("HHHH")
 _TIOCSPTLCK = 0x40045431  # not in the termios module before 3.13
 _TIOCGPTPEER = 0x5441
 _BUFFER = 65536
 
 
+def make(pts: int) -> int:
+    """The master of a new pair of ``pts``, an instance of devpts that is mounted or will be."""
+    flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+    master = os.open("ptmx", flags, dir_fd=pts)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    return master
+
+
+def open_peer(master: int) -> int:
+    """The pair's other end, opened anew: without a name, so it cannot be somebody else's."""
+    return fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def bind_console(peer: int) -> None:
+    """Make the terminal /dev/console. Called inside, once its devpts is attached."""
+    flags = mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC | mount.AT_EMPTY_PATH
+    tree.attach(mount.open_tree(peer, "", flags), "/dev/console")
+
+
+def take_control(peer: int) -> None:
+    """Make it the controlling terminal of this session, which has none and is led by us."""
+    fcntl.ioctl(peer, termios.TIOCSCTTY, 0)
+
+
 def take(channel: socket.socket) -> None:
     """Make a pair, send its master, become the leader of a session on its other end."""
-    master = os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
-    slave = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+    pts = os.open("/dev/pts", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    master = make(pts)
+    os.close(pts)
+    slave = open_peer(master)
     socket.send_fds(channel, [b"t"], [master])
     channel.recv(1)  # the size is set before the command can ask for it
     os.close(master)
     os.setsid()
-    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    take_control(slave)
     for number in (0, 1, 2):
         os.dup2(slave, number)
     os.close(slave)
@@ -50,7 +83,7 @@ def receive(channel: socket.socket) -> int:
 
 def relay(master: int, until: int) -> None:
     """Copy both ways until the other end hangs up. The caller's terminal is raw meanwhile."""
-    with _raw(0), _resizing(master):
+    with raw(0), _resizing(master):
         sources = [master, 0]
         while True:
             ready, _, _ = select.select(sources, [], [])
@@ -83,7 +116,8 @@ def _copy_size(master: int) -> None:
 
 
 @contextlib.contextmanager
-def _raw(fd: int) -> Iterator[None]:
+def raw(fd: int) -> Iterator[None]:
+    """Bytes as they are typed, meanwhile; nothing where ``fd`` is no terminal."""
     if not os.isatty(fd):
         yield
         return

@@ -15,9 +15,10 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import podrun
+from podrun.container import devices, streams, terminal
 from podrun.linux.process import cloexec_from
 from tests.node import wait_until
 
@@ -80,6 +81,9 @@ class Settings:
     log_files: int = 5
     private: bool = False
     socket: bool = True
+    stdin: bool = False
+    stdin_once: bool = False
+    terminal: bool = False
     log: Path | None = None
     records: Path | None = None
     cgroup_kill: Path | None = None
@@ -110,29 +114,36 @@ class Monitor:
     def _start(self, argv: list[str], report: int) -> None:
         try:
             cloexec_from(3)
-            (out, out_w), (err, err_w), (status, status_w) = os.pipe(), os.pipe(), os.pipe()
+            pts = devices.make_pts() if self.settings.terminal else None
+            ends = streams.make(stdin=self.settings.stdin, pts=pts)
             child = os.fork()
             if child == 0:
-                os.dup2(out_w, 1)
-                os.dup2(err_w, 2)
-                self.settings.child(status_w)
-                os.execv(argv[0], argv)
-            for fd in (out_w, err_w, status_w):
+                self._become_container(ends, argv)
+            for fd in {ends.stdin, ends.stdout, ends.stderr, ends.status}:
                 os.close(fd)
             self.settings.starter(child)
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(str(self.control))
                 listener.listen(16)
-                given = [out, err, status, report, listener.fileno()]
-                for fd in given:
+                given = {**ends.monitor, "--report": report, "--socket": listener.fileno()}
+                for fd in given.values():
                     os.set_inheritable(fd, True)
-                os.execv(self.binary, self.arguments(child, *given))
+                os.execv(self.binary, self.arguments(child, given))
         finally:
             os._exit(99)
 
-    def arguments(
-        self, child: int, out: int, err: int, status: int, report: int, control: int
-    ) -> list[str]:
+    def _become_container(self, ends: streams.Streams, argv: list[str]) -> NoReturn:
+        if self.settings.terminal:
+            os.setsid()
+            terminal.take_control(ends.stdin)
+        if self.settings.terminal or self.settings.stdin:
+            os.dup2(ends.stdin, 0)
+        os.dup2(ends.stdout, 1)
+        os.dup2(ends.stderr, 2)
+        self.settings.child(ends.status)
+        os.execv(argv[0], argv)
+
+    def arguments(self, child: int, given: dict[str, int]) -> list[str]:
         at = self.settings
         options: dict[str, Any] = {
             "id": "c1",
@@ -141,17 +152,16 @@ class Monitor:
             "log": self.log,
             "log-max": at.log_max,
             "log-files": at.log_files,
-            "stdout": out,
-            "stderr": err,
-            "status": status,
-            "report": report,
             "private-pid": int(at.private),
-            "socket": control if at.socket else -1,
+            "stdin-once": int(at.stdin_once) if at.stdin else None,
             "agent-socket": self.agent_socket,
             "cgroup-kill": at.cgroup_kill,
             "cgroup-procs": at.cgroup_procs,
         }
         pairs = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
+        if not at.socket:
+            given["--socket"] = -1
+        pairs += [(name, str(fd)) for name, fd in given.items()]
         return [str(self.binary), *(word for pair in pairs for word in pair), "--", *at.agent]
 
     # ── what it says ─────────────────────────────────────────────────────────────────────────────

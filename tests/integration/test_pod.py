@@ -243,7 +243,7 @@ def test_dev_is_the_containers_own(node: Node) -> None:
     names = set(run(node, "dev", "ls /dev").split())
     assert names == {
         "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
-        "stdout", "tty", "urandom", "zero",
+        "stdout", "termination-log", "tty", "urandom", "zero",
     }  # fmt: skip
     assert run(node, "dev", "echo x > /dev/null; stat -c %a /dev/null").strip() == "666"
     failed = "mknod /tmp/disk b 254 0 2>&1 || true"
