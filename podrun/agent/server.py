@@ -15,6 +15,7 @@ from typing import Any
 
 from podrun.agent import operations, protocol, worker
 from podrun.agent.changes import Changes
+from podrun.agent.logrotate import LogRotation
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
@@ -32,6 +33,7 @@ class Agent:
         self.node = node
         self.store = PodStore(node.paths)
         self.tasks: dict[str, PodTask] = {}
+        self._logs = LogRotation(node.paths.log / "pods")
         self._running: set[asyncio.Task[None]] = set()
         self._turns = Turns()
         self._clients = 0
@@ -57,6 +59,7 @@ class Agent:
             if stored.facts.replaces and stored.facts.replaces not in known:
                 stored.facts.replaces = ""
             self.add(stored).adopt()
+        self._logs.start()
 
     async def _try(self, operation: Callable[..., None], *arguments: object) -> None:
         """Of what can wait: a pod that needs it will say so by itself."""
@@ -78,6 +81,7 @@ class Agent:
                     await asyncio.wait_for(self._recheck.wait(), left)
         finally:
             server.close()
+            self._logs.stop()
 
     def leave(self) -> None:
         """Pods go on without us; the next agent adopts them."""

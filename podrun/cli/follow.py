@@ -8,6 +8,7 @@ exit.json is there and nothing new came after it was seen, or the pod is gone: t
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,11 +64,8 @@ class Follower:
     def _open(self, path: Path) -> None:
         self.close()
         self._rest = b""
-        try:
-            opened = path.open("rb", buffering=0) if path.suffix != ".gz" else _unzipped(path)
-        except FileNotFoundError:
-            return
-        self._file = opened
+        with contextlib.suppress(FileNotFoundError):
+            self._file = _opened(path)
 
     def _successor(self) -> Path | None:
         """The file after the one we read; None while that is the newest."""
@@ -83,7 +81,24 @@ class Follower:
         inodes = [path.stat().st_ino if path.exists() else 0 for path in found]
         if here.st_ino in inodes:
             return next(iter(found[inodes.index(here.st_ino) + 1 :]), None)
-        return found[0] if found else None  # ours was pruned: go on with the oldest there is
+        # Ours was compressed (its copy has its time) or pruned: go on with the oldest after it.
+        return next((path for path in found if _is_after(path, here)), None)
+
+
+def _is_after(path: Path, here: os.stat_result) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        at = path.stat().st_mtime_ns
+        return at > here.st_mtime_ns or (at == here.st_mtime_ns and path.suffix != ".gz")
+    return False
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Also of a file that is being compressed. FileNotFoundError when it was pruned."""
+    if path.suffix != ".gz":
+        with contextlib.suppress(FileNotFoundError):
+            return path.open("rb", buffering=0)
+        path = path.with_name(f"{path.name}.gz")
+    return _unzipped(path)
 
 
 def _unzipped(path: Path) -> BinaryIO:
