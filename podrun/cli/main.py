@@ -30,6 +30,7 @@ VERBS: dict[str, dict[str, str]] = {
         "describe": "Tell everything about a pod.",
         "logs": "Print what a container wrote.",
         "exec": "Run a command in a container.",
+        "attach": "Attach to the main process of a container.",
         "wait": "Wait until pods are ready, done or gone.",
         "events": "Tell what happened, and why.",
         "delete": "Stop pods and remove them.",
