@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import figures, memory
+from bench import figures, memory, probes
 from bench.image import NAME, bench_tar
 from bench.peer import Podman
 from bench.report import Figure, table
@@ -33,6 +33,8 @@ MEASURES = {
     "pause": memory.pause,
     "monitor": memory.monitors,
     "memory": memory.agent,
+    "probes": probes.late,
+    "idle": probes.idle,
     "log": figures.log_throughput,
 }
 
