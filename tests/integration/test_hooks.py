@@ -5,15 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from podrun.api.fields.pending import PENDING
 from tests.integration.test_probes import events, lines, manifest, serve, status
 from tests.node import Node
-
-pytestmark = pytest.mark.skipif(
-    "Container.lifecycle" in PENDING, reason="hooks are not accepted yet"
-)
 
 TRAP = "trap 'echo term >> /v/order; exit 0' TERM; touch /v/on; while :; do sleep 0.05; done"
 

@@ -11,16 +11,11 @@ from typing import Any
 
 import pytest
 
-from podrun.api.fields.pending import PENDING
 from podrun.cgroup.group import Group
 from podrun.container import control
 from podrun.container.spec import ContainerRecord
 from podrun.linux import process
 from tests.node import PROJECT, Node
-
-pytestmark = pytest.mark.skipif(
-    "Container.readinessProbe" in PENDING, reason="probes are not accepted yet"
-)
 
 SLEEP = "exec sleep 100000"
 
