@@ -22,9 +22,9 @@ from podrun.agent.podstore import StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.api.change import Effect, compare
 from podrun.api.pod import Pod
-from podrun.errors import WaitTimeout
+from podrun.errors import NotFound, WaitTimeout
 from podrun.pod.events import Event
-from podrun.pod.facts import Deletion, Facts
+from podrun.pod.facts import Deletion, Facts, Gate
 from podrun.pod.progress import is_ready, obstacle, started_once
 from podrun.pod.when import rfc3339
 
@@ -132,6 +132,25 @@ class Changes:
             task.facts.deletion = Deletion(at=asked.at, grace_seconds=seconds, began_at=now)
         task.changed(durable=True)
         task.wake()
+
+    # ── readiness gates ─────────────────────────────────────────────────────────────────────────
+
+    def set_gate(self, request: protocol.Gate) -> dict[str, Any]:
+        """Raises NotFound when the pod is gone, or has no such gate."""
+        task = self._agent.tasks.get(request.uid)
+        if task is None:
+            raise NotFound("the pod is gone", hint="`podrun ps -A` lists all pods")
+        gates = [gate.condition_type for gate in task.stored.pod.spec.readiness_gates]
+        if request.type not in gates:
+            raise NotFound(
+                f'{_name(task)} has no readiness gate "{request.type}"',
+                hint=f"it has {', '.join(gates)}" if gates else "spec.readinessGates names them",
+            )
+        known = task.facts.gates.get(request.type)
+        if known is None or known.holds != request.holds:
+            task.facts.gates[request.type] = Gate(holds=request.holds, changed_at=time.time())
+            task.changed(durable=True)
+        return {}
 
     # ── waiting ─────────────────────────────────────────────────────────────────────────────────
 

@@ -31,6 +31,15 @@ class Delete(msgspec.Struct, tag="delete", tag_field="verb", rename="camel", fro
     timeout: float | None = None
 
 
+class Gate(msgspec.Struct, tag="gate", tag_field="verb", rename="camel", frozen=True):
+    """Say whether the condition ``type`` of a pod's readinessGates holds."""
+
+    version: int
+    uid: str
+    type: str
+    holds: bool
+
+
 class Ping(msgspec.Struct, tag="ping", tag_field="verb", rename="camel", frozen=True):
     version: int
 
@@ -41,7 +50,7 @@ class Stop(msgspec.Struct, tag="stop", tag_field="verb", rename="camel", frozen=
     version: int
 
 
-Request = Apply | Delete | Ping | Stop
+Request = Apply | Delete | Gate | Ping | Stop
 
 
 def decode(line: bytes) -> Request:

@@ -168,6 +168,8 @@ class Agent:
                 return await changes.apply(request)
             case protocol.Delete():
                 return await changes.delete(request)
+            case protocol.Gate():
+                return changes.set_gate(request)
             case protocol.Stop():
                 self.leave()
                 return {}

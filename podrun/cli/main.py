@@ -32,7 +32,9 @@ VERBS: dict[str, dict[str, str]] = {
         "exec": "Run a command in a container.",
         "attach": "Attach to the main process of a container.",
         "wait": "Wait until pods are ready, done or gone.",
+        "gate": "Say whether a readiness gate holds.",
         "events": "Tell what happened, and why.",
+        "top": "Show what pods use of CPU and memory.",
         "delete": "Stop pods and remove them.",
     },
     "Node": {
@@ -48,6 +50,10 @@ VERBS: dict[str, dict[str, str]] = {
 }
 
 
+def module_of(verb: str) -> str:
+    return f"podrun.cli.{verb.replace('-', '_')}"
+
+
 class Podrun(click.Group):
     context_class = Context
 
@@ -57,7 +63,7 @@ class Podrun(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if not any(cmd_name in section for section in VERBS.values()):
             return None
-        found: click.Command = importlib.import_module(f"podrun.cli.{cmd_name}").command
+        found: click.Command = importlib.import_module(module_of(cmd_name)).command
         return found
 
     def resolve_command(

@@ -8,20 +8,8 @@ from __future__ import annotations
 
 PENDING: frozenset[str] = frozenset(
     (
-        "Container.lifecycle",
-        "Container.livenessProbe",
-        "Container.readinessProbe",
-        "Container.startupProbe",
-        # Any restartPolicy of a container but a sidecar's waits for this line too.
-        "Container.restartPolicyRules",
         "Container.stdin",
         "Container.stdinOnce",
-        "Container.terminationMessagePath",
-        "Container.terminationMessagePolicy",
         "Container.tty",
-        "PodSpec.hostnameOverride",
-        "PodSpec.readinessGates",
-        "PodSpec.setHostnameAsFQDN",
-        "PodSpec.subdomain",
     )
 )
