@@ -49,12 +49,15 @@ def command(pod: str, namespace: str, container: str, interactive: bool, tty: bo
         interactive = False
     if tty and not record.tty:
         _note(f'container "{name}" has no tty: true: going on without -t')
-    if interactive and record.tty:
-        _note("if there is no prompt, press Enter; ctrl-p ctrl-q detaches")
-    code = attach.attach(runtime, record, interactive=interactive)
+    code = attach.attach(runtime, record, interactive=interactive, typing=_hint)
     if code is None:
         _note("detached: the container runs on")
     return code or 0
+
+
+def _hint() -> None:
+    """The terminal is raw by now."""
+    click.echo("note: if there is no prompt, press Enter; ctrl-p ctrl-q detaches\r", err=True)
 
 
 def _note(text: str) -> None:

@@ -19,7 +19,7 @@ import signal
 import socket
 import struct
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from podrun.container import control, terminal
@@ -61,20 +61,27 @@ def running(runtime: Path, container_id: str) -> ContainerRecord:
     return record
 
 
-def attach(runtime: Path, record: ContainerRecord, *, interactive: bool) -> int | None:
+def attach(
+    runtime: Path,
+    record: ContainerRecord,
+    *,
+    interactive: bool,
+    typing: Callable[[], None] = lambda: None,
+) -> int | None:
     """Until the container ends: its exit code, 128+n for signal n; None: the user has detached.
 
-    ``interactive`` passes standard input on, raw when it is a terminal and the container has one.
-    Raises NotFound or MechanismFailed.
+    ``interactive`` passes standard input on, raw when it is a terminal and the container has one;
+    ``typing`` is called then, once what is typed goes there. Raises NotFound or MechanismFailed.
     """
     with _connect(socket_path(runtime, record.id), interactive=interactive) as connection:
         connection.setblocking(False)
-        typing = interactive and record.tty and os.isatty(0)
-        relay = Relay(connection, 0 if interactive else None, DetachKeys() if typing else None)
-        with contextlib.ExitStack() as undo:
-            if typing:
+        at_terminal = interactive and record.tty and os.isatty(0)
+        keys = DetachKeys() if at_terminal else None
+        relay = Relay(connection, 0 if interactive else None, keys)
+        with _signals() as wakeups, contextlib.ExitStack() as undo:
+            if at_terminal:
                 undo.enter_context(terminal.raw(0))
-            wakeups = undo.enter_context(_signals())
+                typing()
             return relay.run(wakeups, resizing=record.tty)
 
 
