@@ -13,8 +13,9 @@ import contextlib
 
 import msgspec
 
-from podrun.api.pod import Pod
+from podrun.api.pod import Container, Pod
 from podrun.pod.facts import ContainerFacts, Exit, Run, Trouble
+from podrun.pod.runs import started_since
 
 FIRST_DELAY = 10
 LONGEST_DELAY = 300
@@ -60,8 +61,14 @@ def restart_at(container: ContainerFacts, settings: Settings, spec_hash: str) ->
     return run.exit.finished_at + restart_delay(container, settings, spec_hash)
 
 
-def next_run(container: ContainerFacts, run: Run, settings: Settings) -> ContainerFacts:
-    """The facts once ``run`` was created: the current one becomes the last, the back-off grows."""
+def next_run(
+    container: ContainerFacts, run: Run, settings: Settings, spec: Container | None = None
+) -> ContainerFacts:
+    """The facts once ``run`` was created: the current one becomes the last, the back-off grows.
+
+    ``settings`` are those of ``settings_for``. From ``spec`` follows whether the run before had
+    been ready; without it, it had unless its readiness probe said otherwise.
+    """
     previous = container.current
     if previous is not None and previous.id == run.id:
         return container
@@ -70,7 +77,7 @@ def next_run(container: ContainerFacts, run: Run, settings: Settings) -> Contain
         last=previous if previous is not None else container.last,
         restarts=max(container.restarts, run.attempt),
         backoff_seconds=_next_backoff(container, run, settings),
-        unready_at=unready_at(container),
+        unready_at=unready_at(container, spec),
     )
 
 
@@ -91,14 +98,20 @@ def _next_backoff(container: ContainerFacts, run: Run, settings: Settings) -> in
     return min(max(first, container.backoff_seconds * 2), settings.max_restart_period)
 
 
-def unready_at(container: ContainerFacts) -> float | None:
+def unready_at(container: ContainerFacts, spec: Container | None) -> float | None:
     """When it last ceased to be ready, an end that was not yet followed by a run included."""
     run = container.current
-    if run is None or run.exit is None or run.started_at is None:
-        return container.unready_at
-    if run.ready is False:  # it had ceased before, or never was
+    if run is None or run.exit is None or not _was_ready(run, spec):
         return container.unready_at
     return run.exit.finished_at
+
+
+def _was_ready(run: Run, spec: Container | None) -> bool:
+    """Up to its end."""
+    if spec is None:
+        return run.started_at is not None and run.ready is not False
+    probed = spec.readiness_probe is not None
+    return started_since(spec, run) is not None and (not probed or run.ready is True)
 
 
 def _starts_over(run: Run, exit: Exit, spec_hash: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from podrun.api.pod import Pod, PodCondition
 from podrun.pod.facts import Facts
-from podrun.pod.outcome import FAILED, SUCCEEDED, ended_at, phase
+from podrun.pod.outcome import FAILED, SUCCEEDED, phase
 from podrun.pod.progress import closed_gates, unready
 from podrun.pod.readiness import false_since, gate_readiness, readiness, true_since
 from podrun.pod.runs import (
@@ -64,7 +64,16 @@ def _initialized(pod: Pod, facts: Facts) -> PodCondition:
     if not incomplete:
         return _condition("Initialized", True, since)
     message = f"containers with incomplete status: {_names(incomplete)}"
-    return _condition("Initialized", False, facts.accepted_at, "ContainersNotInitialized", message)
+    since = _not_initialized_since(pod, facts)
+    return _condition("Initialized", False, since, "ContainersNotInitialized", message)
+
+
+def _not_initialized_since(pod: Pod, facts: Facts) -> float:
+    """From the beginning, or from when a pod that was initialised once had to be so again."""
+    if facts.sandbox is None or not any(facts.of(c.name).current for c in pod.spec.containers):
+        return facts.accepted_at
+    began_again = facts.sandbox.created_at if facts.sandbox.attempt else facts.accepted_at
+    return max(began_again, facts.round.began_at)
 
 
 def incomplete_inits(pod: Pod, facts: Facts) -> list[str]:
@@ -94,15 +103,14 @@ def _initialized_at(pod: Pod, facts: Facts) -> float:
 
 def _containers_ready(type: str, pod: Pod, facts: Facts) -> PodCondition:
     shown = phase(pod, facts)
-    if shown in (SUCCEEDED, FAILED):
-        reason = "PodCompleted" if shown == SUCCEEDED else "PodFailed"
-        return _condition(type, False, ended_at(pod, facts), reason)
-    missing = unready(pod, facts)
     parts = readiness(pod, facts)
+    missing = unready(pod, facts)
     if not missing:
         return _condition(type, True, true_since(parts, facts.accepted_at))
-    message = f"containers with unready status: {_names(missing)}"
     since = false_since(parts, facts.accepted_at)
+    if shown in (SUCCEEDED, FAILED):
+        return _condition(type, False, since, "PodCompleted" if shown == SUCCEEDED else "PodFailed")
+    message = f"containers with unready status: {_names(missing)}"
     return _condition(type, False, since, "ContainersNotReady", message)
 
 

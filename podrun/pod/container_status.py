@@ -34,7 +34,6 @@ from podrun.pod.runs import (
     is_running,
     is_sidecar,
     is_started,
-    run_here,
 )
 from podrun.pod.when import go_duration, rfc3339
 
@@ -161,4 +160,4 @@ def _is_ready(pod: Pod, facts: Facts, container: Container) -> bool:
     if is_init(pod, container) and not is_sidecar(pod, container):
         run = facts.of(container.name).current
         return run is not None and init_succeeded(run.exit)
-    return is_container_ready(container, run_here(facts, container.name))
+    return is_container_ready(container, facts.of(container.name).current)

@@ -12,7 +12,6 @@ from podrun.pod.runs import (
     is_container_ready,
     is_init,
     is_sidecar,
-    run_here,
     went_well,
 )
 from podrun.pod.startup import wanted
@@ -67,7 +66,7 @@ def unready(pod: Pod, facts: Facts) -> list[str]:
         container.name
         for container in pod.spec.all_containers
         if (not is_init(pod, container) or is_sidecar(pod, container))
-        and not is_container_ready(container, run_here(facts, container.name))
+        and not is_container_ready(container, facts.of(container.name).current)
     ]
 
 

@@ -7,6 +7,8 @@ that overlap make one:
     part b   ─────────┐          ┌────
     the pod  ────┐               ┌────
                  └ unready since ┘ ready since
+
+Where a part has come and gone more than once meanwhile, the time can be later than it was.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import msgspec
 from podrun.api.pod import Pod
 from podrun.pod.backoff import unready_at
 from podrun.pod.facts import Facts
-from podrun.pod.runs import is_init, is_sidecar, ready_since, run_here
+from podrun.pod.runs import is_init, is_sidecar, ready_since
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -55,8 +57,8 @@ def _of_containers(pod: Pod, facts: Facts) -> Iterator[Part]:
     for container in pod.spec.all_containers:
         if is_init(pod, container) and not is_sidecar(pod, container):
             continue
-        until = ready_since(container, run_here(facts, container.name))
-        yield Part(unready_at(facts.of(container.name)), until)
+        known = facts.of(container.name)
+        yield Part(unready_at(known, container), ready_since(container, known.current))
 
 
 def _of_gate(facts: Facts, type: str) -> Part:

@@ -148,6 +148,7 @@ class Node:
         self.log: list[Action] = []
         self.released = False
         self.failing: dict[str, str] = {}  # container → reason why it cannot be created
+        self.start_errors: set[str] = set()  # whose process cannot be executed
         self.sandbox_fails = False
         self.hooks: dict[tuple[str, str], str] = {}  # (container, hook) → error, or PENDING
         self.resize_fails = False
@@ -232,7 +233,10 @@ class Node:
             resources_hash=resources_hash(spec),
         )
         settings = settings_for(self.pod, self.settings)
-        self.facts.containers[action.name] = next_run(known, run, settings)
+        self.facts.containers[action.name] = next_run(known, run, settings, spec)
+        if action.name in self.start_errors:
+            run.started_at = None
+            run.exit = Exit(128, self.now, reason="StartError", message="no such file")
 
     def _run_hook(self, action: RunHook) -> None:
         run = self.run(action.name)

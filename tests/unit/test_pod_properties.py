@@ -3,30 +3,134 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from podrun.api.change import spec_hash
-from podrun.pod.actions import StartContainer
+from podrun.api.pod import Container, PodCondition
+from podrun.pod.actions import (
+    Action,
+    KillContainer,
+    RestartAll,
+    RunHook,
+    SignalContainer,
+    StartContainer,
+)
 from podrun.pod.backoff import Settings
 from podrun.pod.facts import ContainerFacts, Facts
+from podrun.pod.hooks import forget_unfinished, is_starting
 from podrun.pod.outcome import phase
 from podrun.pod.plan import plan
-from podrun.pod.progress import is_finished, started_once
-from podrun.pod.runs import SPEC_CHANGED, init_succeeded, is_sidecar
+from podrun.pod.progress import is_finished, started_once, unready
+from podrun.pod.readiness import readiness
+from podrun.pod.restarts import RESTART_ALL, restart_policy, rule_action
+from podrun.pod.rounds import request_restart
+from podrun.pod.runs import (
+    RESTARTING_ALL,
+    SPEC_CHANGED,
+    init_succeeded,
+    is_sidecar,
+    live_containers,
+)
 from podrun.pod.status import NodeFacts, present
 from podrun.pod.termination import FLOOR
-from tests.unit.podsim import T0, Node, container, pod, with_image
+from podrun.pod.when import rfc3339
+from tests.unit import podsim
+from tests.unit.podsim import PENDING, T0, Node, container, hooks, pod, probe, with_image
 
 RANK = {"Pending": 0, "Running": 1, "Succeeded": 2, "Failed": 2}
-CODES = st.sampled_from([0, 0, 1, 143])
+CODES = st.sampled_from([0, 0, 1, 42, 143])
 PICK = st.integers(min_value=0, max_value=99)
+PROBES = st.builds(
+    probe,
+    initial=st.sampled_from([0, 5]),
+    period=st.sampled_from([7, 60]),
+    failure=st.sampled_from([1, 3]),
+)
+POLICIES = ["Always", "OnFailure", "Never"]
+RULES = st.sampled_from([
+    (), (), (),
+    (podsim.rule("Restart", "In", 42),),
+    (podsim.rule(RESTART_ALL, "In", 42), podsim.rule("Restart", "NotIn", 0, 143)),
+])  # fmt: skip
+
+
+@st.composite
+def containers(draw: st.DrawFn, name: str, *, kind: str = "app") -> Container:
+    """``kind`` is app, init or sidecar."""
+    fields: dict[str, Any] = {"restart_policy_rules": draw(RULES)}
+    if kind == "sidecar":
+        fields["restart_policy"] = "Always"
+    elif fields["restart_policy_rules"]:
+        fields["restart_policy"] = draw(st.sampled_from([*POLICIES[1:], "Never"]))
+    if kind != "init":
+        fields["lifecycle"] = draw(st.sampled_from([
+            None, None, hooks("post_start"), hooks("pre_stop"), hooks("post_start", "pre_stop"),
+        ]))  # fmt: skip
+        for each in ("startup_probe", "liveness_probe", "readiness_probe"):
+            fields[each] = draw(st.none() | PROBES)
+    return container(name, **fields)
 
 
 class CheckedNode(Node):
-    """Holds every start against the rules at the moment it happens."""
+    """Holds every action against the rules at the moment it is carried out.
+
+    ``ready_turned`` is what the conditions must have found out: whether, and since when.
+    """
+
+    ready_turned = (False, T0)
+
+    def look(self) -> None:
+        ready = not unready(self.pod, self.facts)
+        if ready != self.ready_turned[0]:
+            self.ready_turned = (ready, self.now)
+
+    def exits(self, name: str, code: int = 0, *, signal: int = 0, oom: bool = False) -> None:
+        super().exits(name, code, signal=signal, oom=oom)
+        self.look()
+
+    def hook_ends(self, name: str, hook: str, error: str = "") -> None:
+        super().hook_ends(name, hook, error)
+        self.look()
+
+    def try_probe(self, name: str, kind: str, outcome: str, message: str = "no") -> bool:
+        changed = super().try_probe(name, kind, outcome, message)
+        self.look()
+        return changed
+
+    def carry_out(self, action: Action) -> None:
+        match action:
+            case SignalContainer():
+                assert self.run(action.name).stop_sent_at is None, "two stop signals"
+            case KillContainer():
+                self.check_kill(action)
+            case RunHook():
+                self.check_hook(action)
+            case RestartAll():
+                assert self.facts.deletion is None and not is_finished(self.pod, self.facts)
+        super().carry_out(action)
+        self.look()
+
+    def check_kill(self, action: KillContainer) -> None:
+        run, deletion = self.run(action.name), self.facts.deletion
+        asked = run.stop_sent_at
+        at_once = action.why == RESTARTING_ALL or (deletion and not deletion.grace_seconds)
+        if run.started_at is not None and not at_once:
+            assert asked is not None and self.now >= asked + FLOOR, "killed before it could leave"
+
+    def check_hook(self, action: RunHook) -> None:
+        run = self.run(action.name)
+        assert run.exit is None and run.started_at is not None
+        assert run.stop_sent_at is None and run.kill_sent_at is None
+        if action.hook == "preStop":
+            assert run.pre_stop is None and action.timeout is not None and action.timeout > 0
+            assert self.facts.sandbox is not None
+        else:
+            assert run.post_start is None and run.pre_stop is None
+            assert self.facts.deletion is None
 
     def _start(self, action: StartContainer) -> None:
         before = copy.deepcopy(self.known(action.name))
@@ -42,6 +146,9 @@ class CheckedNode(Node):
         assert not is_finished(self.pod, self.facts) and self.facts.deletion is None
         assert known.current is None or known.current.exit is not None, "two live attempts"
         assert action.attempt == (known.restarts + 1 if known.current else 0)
+        for other, run in live_containers(self.pod, self.facts):
+            assert run.round == self.facts.round.number, "two rounds at once"
+            assert not is_starting(other, run), "the start of another is on its way"
         if action.name in [c.name for c in self.pod.spec.containers]:
             self.check_initialised()
 
@@ -51,46 +158,42 @@ class CheckedNode(Node):
         for init in self.pod.spec.init_containers:
             run = self.known(init.name).current
             assert run is not None and run.sandbox_attempt == sandbox.attempt
+            assert run.round == self.facts.round.number
             assert is_sidecar(self.pod, init) or init_succeeded(run.exit)
 
     def check_backoff(self, before: ContainerFacts, after: ContainerFacts) -> None:
         previous, current = after.last, after.current
         assert previous is not None and previous.exit is not None and current is not None
         lasted = previous.exit.finished_at - previous.created_at
-        if lasted <= 600 and previous.spec_hash == current.spec_hash:
+        asked = previous.restart_requested_at is not None
+        if lasted <= 600 and previous.spec_hash == current.spec_hash and not asked:
             assert self.now - previous.exit.finished_at >= before.backoff_seconds
             assert after.backoff_seconds >= before.backoff_seconds
         assert 0 < after.backoff_seconds <= self.settings.max_restart_period
 
-    def advance(self, seconds: float) -> None:
-        """Time passes; policy is asked whenever it wanted to be."""
-        until = self.now + seconds
-        while not self.released:
-            wake = self.plan().wake_at
-            if wake is None or wake > until:
-                break
-            self.now = wake
-            self.settle()
-        self.now = until
-        if not self.released:
-            self.settle()
-
 
 class PodMachine(RuleBasedStateMachine):
     @initialize(
-        inits=st.lists(st.booleans(), max_size=3),
+        data=st.data(),
+        inits=st.lists(st.sampled_from(["init", "sidecar"]), max_size=3),
         apps=st.integers(min_value=1, max_value=3),
-        policy=st.sampled_from(["Always", "OnFailure", "Never"]),
+        policy=st.sampled_from(POLICIES),
         grace=st.sampled_from([0, 1, 10, 30]),
-        deadline=st.sampled_from([None, None, 100]),
+        deadline=st.sampled_from([None, None, None, 100]),
     )
     def create(
-        self, inits: list[bool], apps: int, policy: str, grace: int, deadline: int | None
+        self,
+        data: st.DataObject,
+        inits: list[str],
+        apps: int,
+        policy: str,
+        grace: int,
+        deadline: int | None,
     ) -> None:
         self.node = CheckedNode(
             pod(
-                *(f"app{n}" for n in range(apps)),
-                init=[container(f"init{n}", sidecar=sidecar) for n, sidecar in enumerate(inits)],
+                *(data.draw(containers(f"app{n}")) for n in range(apps)),
+                init=[data.draw(containers(f"init{n}", kind=k)) for n, k in enumerate(inits)],
                 policy=policy,
                 grace=grace,
                 deadline=deadline,
@@ -104,6 +207,10 @@ class PodMachine(RuleBasedStateMachine):
     def pick(self, index: int) -> str | None:
         live = self.node.live()
         return live[index % len(live)] if live else None
+
+    def pick_any(self, index: int) -> str:
+        names = [c.name for c in self.node.pod.spec.all_containers]
+        return names[index % len(names)]
 
     # what happens
 
@@ -128,11 +235,39 @@ class PodMachine(RuleBasedStateMachine):
                 self.node.exits(name, code)
 
     @rule(index=PICK)
-    def could_not_start(self, index: int) -> None:
-        name = self.pick(index)
-        if name is not None:
-            self.node.run(name).started_at = None
-            self.node.exits(name, 128)
+    def cannot_start_or_can(self, index: int) -> None:
+        self.node.start_errors ^= {self.pick_any(index)}
+
+    @rule(index=PICK, hook=st.sampled_from(["postStart", "preStop"]),
+          result=st.sampled_from([PENDING, "exit code 1", ""]))  # fmt: skip
+    def hooks_will_take_their_time_or_fail(self, index: int, hook: str, result: str) -> None:
+        self.node.hooks[self.pick_any(index), hook] = result
+
+    @rule(hook=st.sampled_from(["postStart", "preStop"]), error=st.sampled_from(["", "no"]))
+    def hooks_end(self, hook: str, error: str) -> None:
+        for name in self.node.live():
+            run = self.node.run(name)
+            begun = run.post_start if hook == "postStart" else run.pre_stop
+            if begun is not None and begun.done_at is None:
+                self.node.hook_ends(name, hook, error)
+
+    @rule(
+        index=PICK,
+        kind=st.sampled_from(["startup", "liveness", "readiness"]),
+        answer=st.sampled_from(["success", "failure", "error"]),
+    )
+    def probes_will_answer(self, index: int, kind: str, answer: str) -> None:
+        self.node.answers[self.pick_any(index), kind] = answer
+
+    @rule(index=PICK, whole=st.sampled_from([False, False, True]))
+    def somebody_asks_for_a_restart(self, index: int, whole: bool) -> None:
+        names = [] if whole else [self.pick_any(index)]
+        request_restart(self.node.pod, self.node.facts, names, self.node.now)
+
+    @rule()
+    def another_agent_takes_over(self) -> None:
+        forget_unfinished(self.node.facts)
+        self.node.states.clear()
 
     @precondition(lambda self: self.node.facts.sandbox and self.node.facts.sandbox.ready)
     @rule(takes_all=st.booleans())
@@ -143,15 +278,13 @@ class PodMachine(RuleBasedStateMachine):
 
     @rule(index=PICK)
     def image_changes(self, index: int) -> None:
-        names = [c.name for c in self.node.pod.spec.all_containers]
         self.images += 1
-        name = names[index % len(names)]
+        name = self.pick_any(index)
         self.node.pod = with_image(self.node.pod, name, f"image:{self.images}")
 
     @rule(index=PICK, reason=st.sampled_from(["", "ErrImagePull", "CreateContainerConfigError"]))
     def creation_fails_or_recovers(self, index: int, reason: str) -> None:
-        names = [c.name for c in self.node.pod.spec.all_containers]
-        name = names[index % len(names)]
+        name = self.pick_any(index)
         self.node.failing.pop(name, None)
         if reason:
             self.node.failing[name] = reason
@@ -164,8 +297,19 @@ class PodMachine(RuleBasedStateMachine):
     @rule(grace=st.sampled_from([0, 1, 5, 30]))
     def is_deleted(self, grace: int) -> None:
         self.node.settle()
+        self.delete(grace)
+
+    @precondition(lambda self: self.node.facts.deletion and not self.node.released)
+    @rule(grace=st.sampled_from([0, 1, 3]))
+    def is_deleted_again_with_a_shorter_grace(self, grace: int) -> None:
+        asked = self.node.facts.deletion
+        assert asked is not None
+        if self.node.now + grace < asked.began_at + asked.grace_seconds:
+            self.delete(grace)
+
+    def delete(self, grace: int) -> None:
         self.node.is_deleted(grace)
-        # The app containers' grace, and after it what the sidecars get at the least.
+        # Hooks and app containers have the grace, and after it everyone two seconds.
         self.must_be_gone_at = self.node.now + max(grace, FLOOR) + FLOOR
         self.node.settle()
 
@@ -191,6 +335,16 @@ class PodMachine(RuleBasedStateMachine):
         assert waits or node.released or is_finished(node.pod, node.facts)
 
     @invariant()
+    def probes_are_due_only_while_they_may_be(self) -> None:
+        node = self.node
+        for due in node.agenda():
+            run = node.run(due.name)
+            assert run.exit is None and run.started_at is not None
+            assert due.at >= run.started_at
+            if node.facts.deletion is not None or run.stop_sent_at is not None:
+                assert due.kind == "readiness"
+
+    @invariant()
     def the_phase_never_goes_back(self) -> None:
         shown = phase(self.node.pod, self.node.facts)
         assert RANK[shown] >= self.highest
@@ -210,15 +364,38 @@ class PodMachine(RuleBasedStateMachine):
             assert [state.waiting, state.running, state.terminated].count(None) == 2
             last = shown.last_state.terminated
             assert last is None or last != state.terminated
+            assert not shown.started or state.running is not None
+        for condition in status.conditions:
+            if condition.type in ("Ready", "ContainersReady"):
+                self.check_ready(condition)
+
+    def check_ready(self, condition: PodCondition) -> None:
+        ready, since = self.node.ready_turned
+        assert (condition.status == "True") == ready
+        if ready or len(readiness(self.node.pod, self.node.facts)) == 1:
+            assert condition.last_transition_time == rfc3339(since)
+        else:  # of containers that come and go in turns not everything is remembered
+            assert rfc3339(since) <= condition.last_transition_time <= rfc3339(self.node.now)
 
     @invariant()
     def with_never_a_container_runs_once(self) -> None:
-        if self.node.pod.spec.restart_policy != "Never":
-            return
-        for spec in self.node.pod.spec.all_containers:
-            last = self.node.known(spec.name).last
-            if last is not None and not is_sidecar(self.node.pod, spec):
-                assert last.stop_reason == SPEC_CHANGED
+        node = self.node
+        for spec in node.pod.spec.all_containers:
+            last = node.known(spec.name).last
+            if last is None or restart_policy(node.pod, spec) != "Never":
+                continue
+            assert last.exit is not None
+            asked = last.restart_requested_at is not None or last.stop_reason == SPEC_CHANGED
+            again = rule_action(spec, last.exit.code)
+            rounds = last.round != node.facts.round.number
+            rebuilt = spec.restart_policy and self.sandboxes_differ(spec.name)
+            assert asked or again or rounds or rebuilt
+
+    def sandboxes_differ(self, name: str) -> bool:
+        """A container's own Never, in a pod whose policy is another: a new sandbox runs it anew."""
+        known = self.node.known(name)
+        assert known.current is not None and known.last is not None
+        return known.current.sandbox_attempt != known.last.sandbox_attempt
 
     @invariant()
     def a_deleted_pod_is_gone_in_time(self) -> None:
