@@ -8,7 +8,18 @@ import msgspec
 
 from podrun.pod.events import Event, events, merge
 from podrun.pod.facts import Facts, Trouble
-from tests.unit.podsim import T0, Node, container, pod, with_image
+from podrun.pod.rounds import request_restart
+from tests.unit.podsim import (
+    PENDING,
+    T0,
+    Node,
+    container,
+    hooks,
+    pod,
+    probe,
+    rule,
+    with_image,
+)
 
 
 class Watch:
@@ -168,3 +179,71 @@ def test_events_of_different_objects_are_different() -> None:
 def test_the_list_is_bounded_and_keeps_the_newest() -> None:
     merged = merge([], [event(str(n), n) for n in range(150)], limit=100)
     assert [merged[0].message, merged[-1].message, len(merged)] == ["50", "149", 100]
+
+
+# hooks, probes, requests
+
+
+def test_a_failed_liveness_probe_is_told_with_what_follows() -> None:
+    watch = watched(Node(pod(container("app", liveness_probe=probe(failure=1)))))
+    watch.node.try_probe("app", "liveness", "failure", "connection refused")
+    watch.node.settle()
+    assert watch.told() == [
+        ("Unhealthy", "Liveness probe failed: connection refused"),
+        ("Killing", "Container app failed liveness probe, will be restarted"),
+    ]
+
+
+def test_with_never_a_failed_probe_promises_no_restart() -> None:
+    app = container("app", startup_probe=probe(failure=1))
+    watch = watched(Node(pod(app, policy="Never")))
+    watch.node.try_probe("app", "startup", "failure", "timeout")
+    watch.node.settle()
+    assert watch.told() == [
+        ("Unhealthy", "Startup probe failed: timeout"),
+        ("Killing", "Container app failed startup probe"),
+    ]
+
+
+def test_a_failed_post_start_hook_is_told() -> None:
+    node = Node(pod(container("app", lifecycle=hooks("post_start"))))
+    node.hooks["app", "postStart"] = "exit code 1"
+    node.settle()
+    assert Watch(node).told()[-2:] == [
+        ("FailedPostStartHook", "PostStartHook failed: exit code 1"),
+        ("Killing", "FailedPostStartHook"),
+    ]
+
+
+def test_an_end_is_told_when_its_hook_begins_and_the_failure_of_the_hook_when_it_fails() -> None:
+    node = Node(pod(container("app", lifecycle=hooks("pre_stop"))))
+    node.hooks["app", "preStop"] = PENDING
+    watch = watched(node)
+    node.is_deleted()
+    node.settle()
+    assert watch.told() == [("Killing", "Stopping container app")]
+    node.now += 3
+    node.hook_ends("app", "preStop", "exit code 1")
+    node.settle()
+    assert watch.told() == [("FailedPreStopHook", "PreStopHook failed: exit code 1")]
+    assert watch.told() == []
+
+
+def test_restarts_on_request_and_by_rule_say_so() -> None:
+    watch = watched(Node(pod("app")))
+    request_restart(watch.node.pod, watch.node.facts, ["app"], watch.node.now)
+    watch.node.settle()
+    assert watch.told() == [("Killing", "Container app restart was requested, will be restarted")]
+    rules = (rule("RestartAllContainers", "In", 3),)
+    ruled = container("app", restart_policy="Never", restart_policy_rules=rules)
+    watch = watched(Node(pod(ruled, "other", policy="Never")))
+    watch.node.exits("app", 3)
+    for _ in range(2):  # the round, and the kill that it brings
+        watch.node.carry_out(watch.node.plan().actions[0])
+    assert ("Killing", "Container other is restarted with all others of its pod") in watch.told()
+
+
+def test_a_resize_that_fails_is_told() -> None:
+    watch = watched(Node(pod("app")))
+    watch.node.run("app").resize_trouble = Trouble("Error", "busy", T0)
+    assert watch.told() == [("ResizeError", "Error: busy")]

@@ -9,7 +9,7 @@ from podrun.api.pod import Pod
 from podrun.pod.printing import Row, row
 from podrun.pod.status import NodeFacts, present
 from podrun.pod.when import epoch, go_duration, human_duration, rfc3339
-from tests.unit.podsim import T0, Node, container, pod
+from tests.unit.podsim import T0, Node, container, hooks, pod, probe, rule
 
 
 def printed(node: Node) -> Row:
@@ -162,3 +162,40 @@ def test_go_duration(seconds: int, expected: str) -> None:
 def test_times_go_both_ways() -> None:
     assert epoch(rfc3339(T0 + 0.7)) == T0
     assert rfc3339(None) == "" and epoch("") is None
+
+
+def test_a_failed_post_start_hook() -> None:
+    node = Node(pod(container("app", lifecycle=hooks("post_start"))))
+    node.hooks["app", "postStart"] = "no"
+    node.settle()
+    assert columns(node) == ("0/1", "Running", "0")
+    node.exits("app", 143)
+    assert columns(node) == ("0/1", "PostStartHookError", "0")
+
+
+def test_a_container_that_is_not_ready_runs() -> None:
+    node = started(pod(container("app", readiness_probe=probe()), "other"))
+    assert columns(node) == ("1/2", "Running", "0")
+
+
+def test_a_sidecar_whose_startup_probe_has_not_succeeded() -> None:
+    node = started(pod("app", init=[container("proxy", sidecar=True, startup_probe=probe())]))
+    assert columns(node) == ("0/2", "Init:0/1", "0")
+    node.try_probe("proxy", "startup", "success")
+    node.settle()
+    assert columns(node) == ("2/2", "Running", "0")
+
+
+def test_all_containers_restart() -> None:
+    rules = (rule("RestartAllContainers", "In", 3),)
+    ruled = container("app", restart_policy="Never", restart_policy_rules=rules)
+    node = started(pod(ruled, "other", policy="Never"))
+    node.exits("app", 3)
+    assert columns(node)[:2] == ("1/2", "Error")
+    for action in node.plan().actions:
+        node.carry_out(action)
+    for action in node.plan().actions:
+        node.carry_out(action)
+    assert columns(node)[:2] == ("0/2", "RestartingAllContainers")
+    node.settle()
+    assert columns(node) == ("2/2", "Running", "2 (0s ago)")

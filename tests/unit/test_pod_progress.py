@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from podrun.pod.actions import StopSandbox
 from podrun.pod.backoff import next_trouble
+from podrun.pod.facts import Gate
 from podrun.pod.progress import is_finished, is_ready, obstacle, started_once, unready
-from tests.unit.podsim import Node, container, pod
+from tests.unit.podsim import PENDING, T0, Node, container, hooks, pod, probe, with_gates
 
 
 def settled(node: Node) -> Node:
@@ -99,3 +100,47 @@ def test_a_teardown_that_fails_is_tried_again_after_a_pause() -> None:
     assert node.plan().actions == () and node.plan().wake_at == node.now + 1
     node.now += 1
     assert node.plan().actions == (StopSandbox(),)
+
+
+def test_a_start_includes_the_post_start_hook_but_no_probe() -> None:
+    app = container("app", lifecycle=hooks("post_start"), startup_probe=probe())
+    node = Node(pod(app))
+    node.hooks["app", "postStart"] = PENDING
+    node.settle()
+    assert not started_once(node.pod, node.facts)
+    node.hook_ends("app", "postStart")
+    assert started_once(node.pod, node.facts) and not is_ready(node.pod, node.facts)
+    node.try_probe("app", "startup", "success")
+    assert is_ready(node.pod, node.facts)
+
+
+def test_a_start_that_the_post_start_hook_undid_counts_once_it_is_tried_again() -> None:
+    node = Node(pod(container("app", lifecycle=hooks("post_start"))))
+    node.hooks["app", "postStart"] = "no"
+    node.settle()
+    assert not started_once(node.pod, node.facts)
+    for _ in range(2):
+        node.exits("app", 143)
+        assert started_once(node.pod, node.facts)
+        node.settle()
+    assert obstacle(node.pod, node.facts) == "app: postStart hook failed again: no"
+
+
+def test_a_pod_is_ready_when_its_readiness_probes_and_gates_are() -> None:
+    app = container("app", readiness_probe=probe())
+    node = settled(Node(with_gates(pod(app), "example.com/open")))
+    assert unready(node.pod, node.facts) == ["app"]
+    node.try_probe("app", "readiness", "success")
+    assert unready(node.pod, node.facts) == [] and not is_ready(node.pod, node.facts)
+    node.facts.gates["example.com/open"] = Gate(True, T0)
+    assert is_ready(node.pod, node.facts)
+
+
+def test_who_fails_its_liveness_probe_again_is_an_obstacle() -> None:
+    node = settled(Node(pod(container("app", liveness_probe=probe(failure=1)))))
+    for _ in range(2):
+        node.try_probe("app", "liveness", "failure", "refused")
+        node.settle()
+        node.exits("app", 143)
+        node.settle()
+    assert obstacle(node.pod, node.facts) == "app: liveness probe failed again: refused"
