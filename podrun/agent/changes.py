@@ -20,6 +20,7 @@ import msgspec
 from podrun.agent import protocol
 from podrun.agent.podstore import StoredPod
 from podrun.agent.podtask import PodTask
+from podrun.agent.restarts import Restart
 from podrun.api.change import Effect, compare
 from podrun.api.pod import Pod
 from podrun.errors import NotFound, WaitTimeout
@@ -151,6 +152,31 @@ class Changes:
             task.facts.gates[request.type] = Gate(holds=request.holds, changed_at=time.time())
             task.changed(durable=True)
         return {}
+
+    # ── restart ─────────────────────────────────────────────────────────────────────────────────
+
+    async def restart(self, request: protocol.Restart) -> dict[str, Any]:
+        """All of them or none. Raises NotFound, PodrunError, and WaitTimeout: then it goes on."""
+        if any(uid not in self._agent.tasks for uid in request.uids):
+            raise NotFound("a pod is gone", hint="`podrun ps -A` lists all pods")
+        restarts = {
+            id(task): Restart(task, request.container)
+            for task in (self._agent.tasks[uid] for uid in request.uids)
+        }
+        for restart in restarts.values():
+            restart.check()
+        for restart in restarts.values():
+            restart.ask()
+        if request.wait:
+            tasks = [restart.task for restart in restarts.values()]
+            await self._wait(tasks, lambda task: restarts[id(task)].is_over(), request.timeout)
+        obstacles = {}
+        for restart in restarts.values():
+            if request.wait and not restart.is_done():
+                obstacles[_name(restart.task)] = restart.obstacle()
+            else:
+                self._say(restart.task, result="restarted")
+        return {"obstacles": obstacles}
 
     # ── waiting ─────────────────────────────────────────────────────────────────────────────────
 

@@ -40,6 +40,16 @@ class Gate(msgspec.Struct, tag="gate", tag_field="verb", rename="camel", frozen=
     holds: bool
 
 
+class Restart(msgspec.Struct, tag="restart", tag_field="verb", rename="camel", frozen=True):
+    """``container`` "" means all of the pod. Answered when the new runs are started."""
+
+    version: int
+    uids: tuple[str, ...]
+    container: str = ""
+    wait: bool = True
+    timeout: float | None = None
+
+
 class Ping(msgspec.Struct, tag="ping", tag_field="verb", rename="camel", frozen=True):
     version: int
 
@@ -50,7 +60,7 @@ class Stop(msgspec.Struct, tag="stop", tag_field="verb", rename="camel", frozen=
     version: int
 
 
-Request = Apply | Delete | Gate | Ping | Stop
+Request = Apply | Delete | Gate | Restart | Ping | Stop
 
 
 def decode(line: bytes) -> Request:

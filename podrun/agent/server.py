@@ -170,6 +170,8 @@ class Agent:
                 return await changes.delete(request)
             case protocol.Gate():
                 return changes.set_gate(request)
+            case protocol.Restart():
+                return await changes.restart(request)
             case protocol.Stop():
                 self.leave()
                 return {}

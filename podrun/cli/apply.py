@@ -70,7 +70,7 @@ def command(
         "wait": wait or "started",
         "timeout": timeout,
     }
-    return _send(request, quiet=quiet)
+    return send(request, quiet=quiet)
 
 
 def _print(loaded: Sequence[LoadedPod], output: Output) -> None:
@@ -82,7 +82,7 @@ def _print(loaded: Sequence[LoadedPod], output: Output) -> None:
     click.echo(as_text(whole, "json"), nl=False)
 
 
-def _send(request: dict[str, Any], *, quiet: bool) -> None:
+def send(request: dict[str, Any], *, quiet: bool) -> None:
     from podrun.agent.client import call
 
     obstacles: dict[str, str] = {}

@@ -33,6 +33,7 @@ VERBS: dict[str, dict[str, str]] = {
         "attach": "Attach to the main process of a container.",
         "wait": "Wait until pods are ready, done or gone.",
         "gate": "Say whether a readiness gate holds.",
+        "restart": "Stop containers gracefully and start them again.",
         "events": "Tell what happened, and why.",
         "top": "Show what pods use of CPU and memory.",
         "delete": "Stop pods and remove them.",

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from podrun.cli.main import VERBS, entry, main
+from podrun.cli.main import VERBS, entry, main, module_of
 from podrun.errors import (
     Conflict,
     InvalidManifest,
@@ -41,7 +41,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 @pytest.mark.parametrize(("name", "summary"), ALL_VERBS)
 def test_the_list_of_verbs_says_what_their_help_says(name: str, summary: str) -> None:
-    command = importlib.import_module(f"podrun.cli.{name}").command
+    command = importlib.import_module(module_of(name)).command
     assert isinstance(command, click.Command)
     assert command.name == name
     assert (command.help or "").splitlines()[0] == summary
