@@ -40,7 +40,7 @@ from podrun.pod.facts import Facts, Run, Trouble
 from podrun.pod.hooks import POST_START, is_starting, wants_post_start
 from podrun.pod.outcome import outcome
 from podrun.pod.resources import resources_hash
-from podrun.pod.restarts import NEVER
+from podrun.pod.restarts import NEVER, restarts_when_failed
 from podrun.pod.rounds import restart_all_due
 from podrun.pod.runs import (
     RESTARTING_ALL,
@@ -139,9 +139,16 @@ def _stop(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
         return _at(_release_at(facts.sandbox_trouble, stop), ReleasePod(), now)
     if outcome(pod, facts):
         return Steps()
-    if pod.spec.restart_policy == NEVER and any_run(pod, facts):  # §1.7
+    if _ends_with_its_sandbox(pod) and any_run(pod, facts):
         return Steps([PassVerdict(reason=SANDBOX_LOST, message=SANDBOX_LOST_MESSAGE)])
     return _create_sandbox(facts, now)
+
+
+def _ends_with_its_sandbox(pod: Pod) -> bool:
+    """With Never no container would run again in a new sandbox, unless its own policy differs."""
+    if pod.spec.restart_policy != NEVER:
+        return False
+    return not any(restarts_when_failed(pod, container) for container in pod.spec.containers)
 
 
 def _create_sandbox(facts: Facts, now: float) -> Steps:

@@ -1,4 +1,4 @@
-"""A lost sandbox and a changed definition: semantics §1.7 to §1.9."""
+"""A lost sandbox and a changed definition: semantics §1.7 and §1.8."""
 
 from __future__ import annotations
 
@@ -43,6 +43,15 @@ def test_1_7_with_never_a_lost_sandbox_is_replaced_before_any_container() -> Non
     node.carry_out(node.plan().actions[0])
     node.loses_sandbox()
     assert node.settle() == [StopSandbox(), CreateSandbox(1), StartContainer("app", 0)]
+
+
+def test_1_7_with_never_a_container_with_a_policy_of_its_own_gets_its_new_sandbox() -> None:
+    node = Node(pod("a", container("b", restart_policy="Always"), policy="Never"))
+    node.settle()
+    node.exits("a", 0)
+    node.loses_sandbox()
+    node.exits("b", 137)
+    assert node.settle() == [StopSandbox(), CreateSandbox(1), StartContainer("b", 1)]
 
 
 def test_1_7_on_failure_what_succeeded_is_not_restarted_in_the_new_sandbox() -> None:
