@@ -35,7 +35,7 @@ from podrun.pod.resources import resources_hash
 class _Launched(msgspec.Struct):
     """A container that waits for its byte."""
 
-    name: str
+    container: Container
     run: Run
     forked: worker.Forked
 
@@ -89,14 +89,14 @@ class Starter:
             os.close(forked.pidfd)
             self._trouble(action.name, error)
             return None
-        return _Launched(action.name, run, forked)
+        return _Launched(container, run, forked)
 
     async def _begin(self, launched: _Launched) -> None:
         """On record, then its byte, then until it is known to have started."""
-        name, run, forked = launched.name, launched.run, launched.forked
-        self._watch.monitor(name, run, forked.pidfd, is_child=True)
+        run, forked = launched.run, launched.forked
+        self._watch.monitor(launched.container.name, run, forked.pidfd, is_child=True)
         try:
-            self._put_on_record(name, run)
+            self._put_on_record(launched.container, run)
             forked.let_go()
             answer = await forked.lines.next()  # a failure shows as the monitor's exit record
             if answer is not None and "started" in answer and run.started_at is None:
@@ -119,10 +119,12 @@ class Starter:
             cgroup=container_cgroup(self._node.config, self._stored.pod, container.name, attempt),
         )
 
-    def _put_on_record(self, name: str, run: Run) -> None:
+    def _put_on_record(self, container: Container, run: Run) -> None:
         """Durable on return. OSError (a full disk): then the run never was."""
+        name = container.name
         before = self._facts.of(name)
-        self._facts.containers[name] = backoff.next_run(before, run, self._node.settings)
+        settings = backoff.settings_for(self._stored.pod, self._node.settings)
+        self._facts.containers[name] = backoff.next_run(before, run, settings, container)
         try:
             self._save()
         except OSError as error:
