@@ -25,6 +25,7 @@ import msgspec
 
 from podrun.errors import MechanismFailed, PodrunError, from_wire
 from podrun.linux import capability, process
+from podrun.probe.ready import readable
 
 #: a worker's answer is a handful of facts; more is a defect
 _MAX_ANSWER = 1 << 20
@@ -61,22 +62,6 @@ class Lines:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-async def readable(fd: int) -> None:
-    """Until ``fd`` can be read or is at its end; a pidfd, until its process has ended."""
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(fd, wake)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(fd)
 
 
 async def ended(pidfd: int, *, is_child: bool) -> None:
