@@ -31,6 +31,7 @@ VERBS: dict[str, dict[str, str]] = {
         "logs": "Print what a container wrote.",
         "exec": "Run a command in a container.",
         "attach": "Attach to the main process of a container.",
+        "cp": "Copy files into a container or out of it.",
         "port-forward": "Forward ports of this machine to a pod.",
         "wait": "Wait until pods are ready, done or gone.",
         "gate": "Say whether a readiness gate holds.",

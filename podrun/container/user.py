@@ -14,6 +14,7 @@ import msgspec
 
 from podrun.container.spec import Process
 from podrun.errors import MechanismFailed
+from podrun.linux.openat import openat2
 
 _MAX_BYTES = 1 << 20
 _MAX_ID = 2**31 - 1
@@ -26,10 +27,13 @@ class User(msgspec.Struct, frozen=True):
     home: str
 
 
-def resolve(process: Process) -> User:
-    """Called with the container's root as root. Raises MechanismFailed for an unknown name."""
-    passwd = list(_rows("/etc/passwd", 7))
-    group_rows = list(_rows("/etc/group", 4))
+def resolve(process: Process, root: int | None = None) -> User:
+    """``root`` is a descriptor of the container's root; None: it is the caller's own.
+
+    Raises MechanismFailed for an unknown name.
+    """
+    passwd = list(_rows("/etc/passwd", 7, root))
+    group_rows = list(_rows("/etc/group", 4, root))
     user_text, _, group_text = process.user.partition(":")
     if process.uid is not None:
         user_text, group_text = str(process.uid), ""
@@ -47,10 +51,11 @@ def resolve(process: Process) -> User:
     return User(uid, gid, groups, (row[5] if row else "") or "/")
 
 
-def _rows(path: str, fields: int) -> Iterator[list[str]]:
+def _rows(path: str, fields: int, root: int | None) -> Iterator[list[str]]:
     """The well-formed rows of a passwd(5)-like file; none when it is missing or no file."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        fd = os.open(path, flags) if root is None else openat2(root, os.fsencode(path), flags)
     except OSError:
         return
     with open(fd, "rb") as file:
