@@ -27,6 +27,7 @@ from podrun.errors import PodrunError
 from podrun.linux import process
 from podrun.pod import backoff
 from podrun.pod.facts import Run, Sandbox
+from podrun.probe.ready import readable
 from podrun.sandbox import create as sandbox
 
 #: how long a release waits for clean-ups under way before it does them itself
@@ -65,7 +66,7 @@ class Watch:
 
     async def _wait_for_pause(self, pidfd: int, watched: Sandbox) -> None:
         try:
-            await worker.readable(pidfd)
+            await readable(pidfd)
         finally:
             os.close(pidfd)
         _lost(watched, time.time())

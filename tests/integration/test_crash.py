@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from podrun.container import control
@@ -159,12 +160,35 @@ def test_a_killed_pause_gives_the_pod_a_new_sandbox(fresh_node: Node) -> None:
     assert container_status(fresh_node, "web", "app")["restartCount"] == 1
 
 
-def sandbox_record(node: Node) -> SandboxRecord:
-    import msgspec
+def test_all_that_ran_is_gone_as_after_a_reboot(fresh_node: Node) -> None:
+    """The next command brings every pod back whose policy says so, with its counts and volumes."""
+    fresh_node.apply_text(manifest("web"))
+    fresh_node.apply_text(manifest("once", policy="Never"))
+    pauses = [read_sandbox(path) for path in fresh_node.paths.pods.glob("*/sandbox.json")]
+    fresh_node.kill_agent()
+    for found in control.records(fresh_node.paths.runtime):
+        for pid in (found.monitor_pid, found.pid):
+            os.kill(pid, signal.SIGKILL)
+    for pause in pauses:
+        os.kill(pause.pid, signal.SIGKILL)
+    fresh_node.podrun("apply", "-f", "-", "--no-wait", input=manifest("web"))
+    fresh_node.podrun("wait", "web", "--for=condition=Ready", "--timeout", "30s")
+    assert container_status(fresh_node, "web", "app")["restartCount"] == 1
+    order = fresh_node.podrun("exec", "web", "-c", "app", "--", "cat", "/data/order").stdout
+    assert order.split() == ["first", "second", "first", "second"]
+    fresh_node.podrun("wait", "once", "--for=phase=Failed", "--timeout", "30s")
+    ended = container_status(fresh_node, "once", "app")["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("ContainerStatusUnknown", 137)
 
+
+def read_sandbox(path: Path) -> SandboxRecord:
+    return msgspec.json.decode(path.read_bytes(), type=SandboxRecord)
+
+
+def sandbox_record(node: Node) -> SandboxRecord:
     def look() -> SandboxRecord | None:
         for path in node.paths.pods.glob("*/sandbox.json"):
-            found = msgspec.json.decode(path.read_bytes(), type=SandboxRecord)
+            found = read_sandbox(path)
             if found.pid:
                 return found
         return None
