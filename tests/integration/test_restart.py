@@ -124,3 +124,18 @@ def test_deleted_meanwhile(node: Node) -> None:
     node.podrun("delete", "slow", "--force")
     out, err = waiting.communicate(timeout=20)
     assert (waiting.returncode, out) == (1, b"") and b"it was deleted" in err
+
+
+def test_the_agent_is_killed_meanwhile(node: Node) -> None:
+    """What was asked for is on disk: the next agent goes on with it."""
+    stubborn = "trap '' TERM; echo set; while :; do sleep 0.05; done"
+    node.apply_text(pod("slow", container("a", stubborn)))
+    node.wait_until(lambda: "set" in node.podrun("logs", "slow").stdout)
+    waiting = node.popen("restart", "slow", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    node.wait_until(lambda: "Killing" in node.podrun("events", "slow").stdout)
+    node.kill_agent()
+    _, err = waiting.communicate(timeout=20)
+    assert waiting.returncode == 1 and b"the agent went away" in err
+    node.apply_text(pod("other", container("a")))  # starts an agent
+    node.wait_until(lambda: statuses(node, "slow")["a"]["restartCount"] == 1)
+    node.wait_until(lambda: "running" in statuses(node, "slow")["a"]["state"])
