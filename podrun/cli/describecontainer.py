@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from podrun.api.pod import Container, ContainerState, ContainerStatus
-from podrun.cli.block import NONE, Value
+from podrun.cli.block import NONE, Headed, Value
 
 
 def describe_container(container: Container, status: ContainerStatus | None) -> dict[str, Value]:
@@ -73,4 +73,4 @@ def _state(title: str, state: ContainerState) -> dict[str, Value]:
         }
     elif state.waiting is not None:
         details = {"Reason": state.waiting.reason, "Message": state.waiting.message}
-    return {title: word, **{f"  {name}": text for name, text in details.items() if text}}
+    return {title: Headed(word, {name: text for name, text in details.items() if text})}

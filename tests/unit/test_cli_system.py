@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from podrun.cli import checks
-from podrun.cli.block import Value, block
+from podrun.cli.block import Headed, Value, block
 from podrun.cli.diskuse import bytes_of, disk_use, human_size
 from podrun.cli.namespaces import Member, draw
 from podrun.node.config import Config
@@ -66,6 +66,19 @@ def test_blocks_keep_scalars_in_one_column() -> None:
         "    p",
         "    q",
         "No:",
+    ]
+
+
+def test_details_of_one_name_do_not_overwrite_each_other() -> None:
+    values: dict[str, Value] = {
+        "State": Headed("Waiting", {"Reason": "CrashLoopBackOff"}),
+        "Last State": Headed("Terminated", {"Reason": "OOMKilled"}),
+    }
+    assert list(block(values)) == [
+        "State:       Waiting",
+        "  Reason:    CrashLoopBackOff",
+        "Last State:  Terminated",
+        "  Reason:    OOMKilled",
     ]
 
 
