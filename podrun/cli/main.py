@@ -52,6 +52,24 @@ VERBS: dict[str, dict[str, str]] = {
     },
 }
 
+#: what kubectl, docker and podman call it
+ELSEWHERE = {
+    "create": "apply",
+    "images": "image ls",
+    "inspect": "describe",
+    "kill": "delete --now",
+    "list": "ps",
+    "load": "image load",
+    "ls": "ps",
+    "play": "apply",
+    "pull": "image pull",
+    "replace": "apply",
+    "rm": "delete",
+    "rmi": "image rm",
+    "run": "apply",
+    "stop": "delete",
+}
+
 
 def module_of(verb: str) -> str:
     return f"podrun.cli.{verb.replace('-', '_')}"
@@ -80,6 +98,8 @@ class Podrun(click.Group):
     def _suggestion(self, ctx: click.Context, name: str) -> str:
         import difflib
 
+        if name in ELSEWHERE:
+            return f"; here it is 'podrun {ELSEWHERE[name]}'"
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
         return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -38,6 +38,10 @@ def read_sources(files: Iterable[str]) -> Iterator[tuple[bytes, str]]:
     for name in dict.fromkeys(names):
         if name == "-":
             yield sys.stdin.buffer.read(_MAX_BYTES + 1), "standard input"
+        elif name.startswith(("http://", "https://")):
+            raise UsageError(
+                f"{name}: podrun does not fetch manifests", hint="curl -L URL | podrun apply -f -"
+            )
         elif Path(name).is_dir():
             for path in _inside(Path(name)):
                 yield _read(path), str(path)

@@ -74,6 +74,16 @@ def test_unknown_verb_gets_a_suggestion(cli: Cli) -> None:
     )
 
 
+@pytest.mark.parametrize(("word", "verb"), [("rm", "delete"), ("images", "image ls")])
+def test_verbs_of_other_tools_are_translated(cli: Cli, word: str, verb: str) -> None:
+    assert f"here it is 'podrun {verb}'" in cli(word).err
+
+
+def test_manifests_are_not_fetched(cli: Cli) -> None:
+    done = cli("apply", "--dry-run", "https://example.com/pod.yaml")
+    assert done.code == 2 and "https://example.com/pod.yaml: podrun does not fetch" in done.err
+
+
 def test_unknown_option_is_a_usage_error(cli: Cli) -> None:
     done = cli("ps", "--allover")
     assert done.code == 2
