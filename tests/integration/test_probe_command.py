@@ -21,6 +21,7 @@ from podrun.linux import namespace, process
 from podrun.probe import command
 from podrun.probe.command import Entrance
 from podrun.probe.outcome import KEPT_BYTES, Outcome
+from podrun.probe.ready import readable
 from tests.node import Node, wait_until
 
 POD = """
@@ -231,7 +232,7 @@ def test_a_container_that_has_ended_is_an_error(node: Node) -> None:
         control.kill(record)
         pidfd = process.pidfd_of(record.pid, record.start_time)
         if pidfd is not None:
-            await worker.readable(pidfd)
+            await readable(pidfd)
             os.close(pidfd)
         try:
             return await command.run(inside, ("true",), 5.0)
