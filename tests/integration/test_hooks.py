@@ -62,12 +62,17 @@ def test_pre_stop_comes_before_the_signal(node: Node, tmp_path: Path) -> None:
     assert (tmp_path / "order").read_text().split() == ["hook", "term"]
 
 
+def events_on_disk(node: Node) -> str:
+    """Without a command, which on a slow machine takes longer than the hook."""
+    return "".join(path.read_text() for path in node.paths.pods.glob("*/events.jsonl"))
+
+
 def test_sleep_puts_the_signal_off(node: Node, tmp_path: Path) -> None:
     text = manifest("h-sleep", tmp_path, lifecycle("preStop", "sleep: {seconds: 1}"), TRAP)
     node.apply_text(text.replace("PeriodSeconds: 1", "PeriodSeconds: 30"))
     node.wait_until((tmp_path / "on").exists)
     with node.popen("delete", "h-sleep") as delete:
-        node.wait_until(lambda: "Killing" in events(node, "h-sleep"))
+        node.wait_until(lambda: "Killing" in events_on_disk(node))
         assert not (tmp_path / "order").exists()
         assert delete.wait(30) == 0
     assert (tmp_path / "order").read_text() == "term\n"
