@@ -106,6 +106,9 @@ class Changes:
         )
         task.stored.pod = msgspec.structs.replace(pod, metadata=metadata)
         self._agent.store.save_pod(task.stored)
+        for known in task.facts.containers.values():
+            known.trouble = None  # of the old definition: the new one is tried at once
+        task.changed()
         task.wake()
 
     # ── delete ──────────────────────────────────────────────────────────────────────────────────

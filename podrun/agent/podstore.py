@@ -55,7 +55,8 @@ class PodStore:
             return []
         found = []
         for uid in uids:
-            with contextlib.suppress(PermissionError):
+            # One record that is damaged must not hide all other pods.
+            with contextlib.suppress(PermissionError, msgspec.MsgspecError):
                 stored = self.read(uid)
                 if stored is not None:
                     found.append(stored)

@@ -19,6 +19,7 @@ import msgspec
 from podrun.agent import observe, operations, worker
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
+from podrun.agent.translate import container_cgroup
 from podrun.api.pod import Container
 from podrun.cgroup.group import Group
 from podrun.container import control
@@ -91,11 +92,16 @@ class Watch:
         if run.exit is None:
             observe.merge_run(name, run, self._stored.paths)
         if run.exit is None:
-            Group(run.cgroup).kill()
+            Group(self._cgroup(name, run)).kill()
             run.exit = observe.unknown_exit(time.time())
         if run.started_at is not None and not run.exit.message:
             run.exit = msgspec.structs.replace(run.exit, message=self._last_words(name, run))
         self._spawn(self._clean_up(name, run))
+
+    def _cgroup(self, name: str, run: Run) -> str:
+        """A run recorded by an older agent does not say where it is."""
+        pod = self._stored.pod
+        return run.cgroup or container_cgroup(self._node.config, pod, name, run.attempt)
 
     def _last_words(self, name: str, run: Run) -> str:
         """The termination message, by the policy of the container's present definition."""

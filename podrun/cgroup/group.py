@@ -32,9 +32,15 @@ _INIT = "init"
 
 
 class Group:
-    """The cgroup ``path`` (relative, no leading slash) of this machine's hierarchies."""
+    """The cgroup ``path`` (relative, no leading slash) of this machine's hierarchies.
+
+    ValueError for a path that is not below the root: to kill or remove the root is to end the
+    machine.
+    """
 
     def __init__(self, path: str, hierarchy: Hierarchy | None = None) -> None:
+        if not path or path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"{path!r} is not the path of a cgroup below the root")
         self.path = path
         self.hierarchy = hierarchy or detect()
 

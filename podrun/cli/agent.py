@@ -41,4 +41,5 @@ def _stop() -> int:
     found.close()
     for _ in call(settings, {"verb": "stop"}):
         pass
+    click.echo("pods go on; probes and restarts pause until the next apply or delete", err=True)
     return 0

@@ -38,7 +38,7 @@ def command(
     """Run a command in a container.
 
     It runs in the container's namespaces and cgroup, as its user and with its rights. The exit
-    code is the command's own.
+    code is the command's own; 127 and 126 where it is not there or no program.
     """
     require_root("join a container")
     reader = Reader(addresses=False)
@@ -52,6 +52,10 @@ def command(
     if tty and not sys.stdin.isatty():
         click.echo("note: standard input is no terminal: going on without -t", err=True)
         tty = False
-    from podrun.container.exec import run_in_container
+    from podrun.container.exec import NotExecuted, run_in_container
 
-    return run_in_container(reader.config, run.id, args, tty=tty, interactive=interactive)
+    try:
+        return run_in_container(reader.config, run.id, args, tty=tty, interactive=interactive)
+    except NotExecuted as error:
+        click.echo(f"error: {error.message}", err=True)
+        return error.code

@@ -27,7 +27,7 @@ from podrun.node.config import Config
 from podrun.node.paths import Paths
 
 #: what a shell reports for a command that cannot be executed, and one that is not found
-_CANNOT_EXECUTE, _NOT_FOUND = 126, 127
+_CANNOT_EXECUTE, _NOT_FOUND = _SHELL_CODES = (126, 127)
 
 _NAMESPACES = (
     namespace.CLONE_NEWNS
@@ -37,6 +37,14 @@ _NAMESPACES = (
     | namespace.CLONE_NEWUTS
     | namespace.CLONE_NEWCGROUP
 )
+
+
+class NotExecuted(MechanismFailed):
+    """The command is not there, or no program; ``code`` is what a shell gives for it."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def run_in_container(
@@ -80,9 +88,11 @@ def _code(pid: int, channel: socket.socket) -> int:
         failure += data
     channel.close()
     _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
     if failure:
-        raise MechanismFailed(failure.decode(errors="replace"))
-    return os.waitstatus_to_exitcode(status)
+        text = failure.decode(errors="replace")
+        raise NotExecuted(text, code) if code in _SHELL_CODES else MechanismFailed(text)
+    return code
 
 
 def _enter(

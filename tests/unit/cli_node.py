@@ -18,6 +18,7 @@ from podrun.api.pod import Container, ObjectMeta, Pod, PodSpec
 from podrun.cli.main import entry
 from podrun.node.config import Config
 from podrun.node.paths import Paths
+from podrun.node.records import write_record
 from podrun.pod.events import Event
 from podrun.pod.facts import ContainerFacts, Exit, Facts, Run, Sandbox
 from podrun.pod.when import rfc3339
@@ -117,7 +118,8 @@ class Cli:
         stored.paths.root.mkdir(parents=True, exist_ok=True)
         for container in stored.pod.spec.all_containers:
             stored.paths.attempt(container.name, 0).mkdir(parents=True, exist_ok=True)
-        stored.paths.facts.write_bytes(msgspec.json.encode(stored.facts))
-        stored.paths.pod.write_bytes(msgspec.json.encode(stored.pod))
+        write_record(stored.paths.facts, msgspec.json.encode(stored.facts), durable=False)
+        write_record(stored.paths.pod, msgspec.json.encode(stored.pod), durable=False)
         if events:
-            stored.paths.events.write_bytes(msgspec.json.Encoder().encode_lines(events))
+            lines = msgspec.json.Encoder().encode_lines(events)
+            write_record(stored.paths.events, lines, durable=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from podrun.cgroup.group import Group
 from podrun.cgroup.hierarchy import Hierarchy, parse_mounts
 from podrun.cgroup.limits import Limits, v1_files, v2_files, weight_of_shares
 
@@ -34,6 +35,13 @@ def test_the_three_kinds_of_machine(mounts: str, mode: str, roots: list[str]) ->
     found = parse_mounts("proc /proc proc rw 0 0\n" + mounts)
     assert found.mode == mode
     assert found.roots() == [Path(root) for root in roots]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/podrun", "podrun/../.."])
+def test_the_root_is_no_group_of_ours(path: str) -> None:
+    """Killing it would end everything on the machine."""
+    with pytest.raises(ValueError, match="below the root"):
+        Group(path, Hierarchy(v1={}, v2=None))
 
 
 def test_the_first_mount_of_a_hierarchy_counts() -> None:
