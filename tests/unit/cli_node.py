@@ -118,8 +118,10 @@ class Cli:
         stored.paths.root.mkdir(parents=True, exist_ok=True)
         for container in stored.pod.spec.all_containers:
             stored.paths.attempt(container.name, 0).mkdir(parents=True, exist_ok=True)
-        write_record(stored.paths.facts, msgspec.json.encode(stored.facts), durable=False)
-        write_record(stored.paths.pod, msgspec.json.encode(stored.pod), durable=False)
+        write_record(
+            stored.paths.facts, msgspec.json.encode(stored.facts), mode=0o644, durable=False
+        )
+        write_record(stored.paths.pod, msgspec.json.encode(stored.pod), mode=0o644, durable=False)
         if events:
             lines = msgspec.json.Encoder().encode_lines(events)
-            write_record(stored.paths.events, lines, durable=False)
+            write_record(stored.paths.events, lines, mode=0o644, durable=False)
