@@ -25,6 +25,14 @@ from podrun.node.paths import Paths
 _TRIES = 5
 _START_TIMEOUT = 10.0
 
+UNIT = "podrun-agent.service"
+UNIT_DIRECTORIES = (
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
+SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
+
 
 def call(config: Config, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the agent's progress mappings; returns when done. Raises PodrunError.
@@ -70,6 +78,8 @@ def _connect(config: Config) -> socket.socket:
     while found is None:
         start(config)
         found = try_connect(config)
+        if found is None:
+            time.sleep(0.01)
         if found is None and time.monotonic() > deadline:
             raise Unavailable(
                 f"the agent does not start within {_START_TIMEOUT:g} s",
@@ -98,7 +108,12 @@ def detached_command() -> tuple[str, ...]:
 
 
 def start(config: Config) -> None:
-    """Start an agent in the background and wait until it listens, or has found another one."""
+    """Start an agent in the background and wait until it listens, or has found another one.
+
+    By its systemd unit where that is installed; else, and where that fails, detached from us.
+    """
+    if _has_unit() and _start_unit():
+        return
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -107,6 +122,22 @@ def start(config: Config) -> None:
     os.waitpid(child, 0)
     os.read(read, 1)  # the end of the pipe: it listens, or it is gone
     os.close(read)
+
+
+def _has_unit() -> bool:
+    """systemd runs, knows the agent, and no other configuration is asked for than the unit's."""
+    if "PODRUN_CONFIG" in os.environ or not os.path.isdir(SYSTEMD_RUNS):
+        return False
+    return any(os.path.exists(f"{directory}/{UNIT}") for directory in UNIT_DIRECTORIES)
+
+
+def _start_unit() -> bool:
+    """Its socket may come a moment after it: whoever connects tries again for a while."""
+    try:
+        pid = os.posix_spawnp("systemctl", ["systemctl", "start", UNIT], os.environ)
+    except FileNotFoundError:
+        return False
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def _become_agent(config: Config, ready: int) -> NoReturn:

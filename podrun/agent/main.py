@@ -131,8 +131,8 @@ def _own_cgroup(config: Config) -> Iterator[None]:
     from podrun.cgroup.group import Group, membership
     from podrun.errors import PodrunError
 
-    if Path("/run/systemd/system").exists():
-        yield  # the unit, or systemd-run, has its own
+    if "INVOCATION_ID" in os.environ:
+        yield  # systemd's unit has its own
         return
     try:
         before = membership()
