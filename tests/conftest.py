@@ -8,6 +8,7 @@ exceptions: what cannot be had in CI belongs into another target (``make test-vm
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from _pytest.reports import BaseReport
 
 STRICT = os.environ.get("PODRUN_TEST_STRICT") == "1"
+
+# Whoever runs the suite in the background (nohup, a shell's &) hands ignored signals down, and
+# what is ignored stays so in all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(_number, signal.SIG_DFL)
+
+# The leak checker of a sanitized program stops all of its threads with ptrace when it ends, and
+# now and then never comes back on a busy machine. What allocates nothing leaks nothing.
+os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
 
 
 def _forbid_skip(report: BaseReport) -> None:
