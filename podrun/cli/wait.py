@@ -72,12 +72,12 @@ def command(
     if not (wanted.names or every or selector or everywhere):
         raise UsageError("name a pod, or say --all")
     reader = Reader(addresses=False)
-    names = wanted.names
-    if condition == "delete":
-        names = _existing(reader, namespace, names)
-        if wanted.names and not names:
-            return 0  # gone already
-    pods = reader.select(names, namespace=namespace, everywhere=everywhere, selector=selector)
+    if condition == "delete" and wanted.names:
+        pods = _existing(reader, namespace, wanted.names)  # what is gone already is no error
+    else:
+        pods = reader.select(
+            wanted.names, namespace=namespace, everywhere=everywhere, selector=selector
+        )
     if not pods and condition != "delete":
         raise NotFound("no pod matches")
     if condition != "delete":
@@ -93,9 +93,9 @@ def _newest(reader: Reader, stored: StoredPod) -> StoredPod:
     return max(named, key=lambda each: each.facts.accepted_at, default=stored)
 
 
-def _existing(reader: Reader, namespace: str, names: Sequence[str]) -> tuple[str, ...]:
-    known = {stored.key for stored in reader.store.list()}
-    return tuple(name for name in names if (namespace or DEFAULT_NAMESPACE, name) in known)
+def _existing(reader: Reader, namespace: str, names: Sequence[str]) -> list[StoredPod]:
+    keys = {(namespace or DEFAULT_NAMESPACE, name) for name in names}
+    return [stored for stored in reader.store.list() if stored.key in keys]
 
 
 def _wait(reader: Reader, pods: Sequence[StoredPod], condition: str, deadline: float) -> None:

@@ -328,7 +328,8 @@ def test_older_rotated_logs_are_compressed_and_read(leak_marks: set[str]) -> Non
         logs = next(node.paths.log.glob("pods/*_chatty_*/c"))
 
         def files() -> list[str]:
-            return sorted(name.removeprefix("0.log") for name in os.listdir(logs))
+            names = (name.removeprefix("0.log") for name in os.listdir(logs))
+            return sorted(names, key=lambda name: name.removesuffix(".gz"))  # by time
 
         node.wait_until(lambda: [f.endswith(".gz") for f in files()] == [False, True, True, False])
         numbers = [int(line) for line in node.podrun("logs", "chatty").stdout.splitlines()]
