@@ -180,6 +180,12 @@ class Monitor:
     def entries(self) -> list[Entry]:
         return entries(self.log.read_bytes())
 
+    def wrote(self, text: bytes) -> bool:
+        """Is ``text`` in the log? While it is rotated there is, for a moment, no file of its name."""
+        with contextlib.suppress(FileNotFoundError):
+            return text in self.log.read_bytes()
+        return False
+
     def ask(self, line: bytes) -> bytes:
         """The answer to one command, or what came before the connection was closed."""
         with socket.socket(socket.AF_UNIX) as client:

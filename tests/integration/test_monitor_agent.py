@@ -103,7 +103,7 @@ def proportional_kib(pid: int) -> int:
 
 
 def test_ten_of_them_are_small_after_much_output(tmp_path: Path) -> None:
-    script = "yes $(printf %099d 0) | head -c 20000000; echo done >&2; exec sleep 1000"
+    script = "yes $(printf %099d 0) | head -c 20000000; echo done; exec sleep 1000"
     with contextlib.ExitStack() as stack:
         all_ten = [
             stack.enter_context(
@@ -112,5 +112,5 @@ def test_ten_of_them_are_small_after_much_output(tmp_path: Path) -> None:
             for i in range(10)
         ]
         for m in all_ten:
-            wait_until(lambda m=m: b"stderr F done" in m.log.read_bytes(), 60)  # type: ignore[misc]
+            wait_until(lambda m=m: m.wrote(b"stdout F done"), 60)  # type: ignore[misc]
         assert max(proportional_kib(m.pid) for m in all_ten) <= 128
