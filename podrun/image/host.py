@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from podrun.image.name import Reference
 from podrun.image.oci import this_architecture
 from podrun.image.types import Image, ImageConfig
+from podrun.registry.name import Reference
 
 REPOSITORY = "localhost/host"
 NAME = f"{REPOSITORY}:latest"

@@ -12,10 +12,10 @@ from podrun.image import archive, host, oci
 from podrun.image.archive import Archive, DockerEntry
 from podrun.image.layers import LayerIntake
 from podrun.image.layout import Layout
-from podrun.image.name import parse
 from podrun.image.staging import Staging
 from podrun.image.streams import Readable
 from podrun.image.types import BadArchive, Limits, Progress
+from podrun.registry.name import parse
 
 _CONTAINERD_NAME = "io.containerd.image.name"
 _INDEXES_MAX = 4  # how deep an index may lead to an index

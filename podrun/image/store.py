@@ -18,7 +18,6 @@ from podrun.errors import Conflict, MechanismFailed, NotFound, PodrunError, Usag
 from podrun.image import host, naming, oci
 from podrun.image.layers import LayerIntake, cut_at_opaque_root
 from podrun.image.layout import Layout
-from podrun.image.name import Reference, candidates, image_id_prefix, parse
 from podrun.image.staging import Staging
 from podrun.image.streams import Readable
 from podrun.image.types import (
@@ -31,6 +30,7 @@ from podrun.image.types import (
     no_progress,
 )
 from podrun.node.paths import Paths
+from podrun.registry.name import Reference, candidates, image_id_prefix, parse
 
 
 class Removed(msgspec.Struct):

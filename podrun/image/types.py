@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from podrun.errors import PodrunError
+from podrun.node.config import ImageLimits
 
 #: image ID → who uses it ("default/web"); asked before anything of an image is removed.
 Usage = Callable[[], Mapping[str, Sequence[str]]]
@@ -60,14 +61,5 @@ class Image(msgspec.Struct, frozen=True):
     os: str = ""
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """What one layer may ask for at the most. A layer beyond it is refused, and the limit named."""
-
-    bytes: int = 64 << 30
-    entries: int = 4_000_000
-    path_bytes: int = 4096
-    name_bytes: int = 255
-    header_bytes: int = 1 << 20  # one extended header: long names, extended attributes
-
-
+Limits = ImageLimits
 DEFAULT_LIMITS = Limits()

@@ -18,6 +18,18 @@ from podrun.errors import UsageError
 DEFAULT_FILE = Path("/etc/podrun/config.yaml")
 
 
+class ImageLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What one layer may ask for at the most. A layer beyond it is refused, and the limit named."""
+
+    bytes: int = 64 << 30
+    entries: int = 4_000_000
+    path_bytes: int = 4096
+    name_bytes: int = 255
+    header_bytes: int = 1 << 20  # one extended header: long names, extended attributes
+    layers: int = 127  # of one image
+    document_bytes: int = 4 << 20  # a manifest, an index or a configuration
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """One node's settings; sizes in bytes, times in seconds."""
 
@@ -34,6 +46,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     log_max_files: int = 5
     agent_idle_seconds: float = 30.0
     max_container_restart_period: int = 300
+    registries_conf: str = "/etc/containers/registries.conf"  # and the directory beside it, .d
+    certs_dirs: tuple[str, ...] = ("/etc/containers/certs.d", "/etc/docker/certs.d")
+    auth_file: str = ""  # "": where docker and podman look
+    max_parallel_image_pulls: int = 2
+    max_parallel_layers: int = 3
+    image_limits: ImageLimits = ImageLimits()
+    # image garbage collection, with the kubelet's names and defaults
+    image_gc_high_threshold_percent: int = 85
+    image_gc_low_threshold_percent: int = 80
+    image_minimum_gc_age: int = 120
 
     def environment(self) -> dict[str, str]:
         """What a child process needs in its environment to read the same configuration."""

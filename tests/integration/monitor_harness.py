@@ -181,7 +181,7 @@ class Monitor:
         return entries(self.log.read_bytes())
 
     def wrote(self, text: bytes) -> bool:
-        """Is ``text`` in the log? While it is rotated there is, for a moment, no file of its name."""
+        """Is ``text`` in the log? While it is rotated, no file has its name for a moment."""
         with contextlib.suppress(FileNotFoundError):
             return text in self.log.read_bytes()
         return False

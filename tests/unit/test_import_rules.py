@@ -23,11 +23,14 @@ HOMES: dict[str, tuple[str, ...] | None] = {
     "click": ("cli",),
     "h11": ("probe",),
     "h2": ("probe",),
+    "isal": ("image",),
     "msgspec": None,
     "prctl": ("linux",),
     "psutil": ("agent", "cli"),
     "pyroute2": ("network",),
+    "urllib3": ("registry",),
     "yaml": ("api", "node.config", "cli"),
+    "zstandard": ("image",),
 }
 
 # Policy is pure: no clock, no I/O, no root inside.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podrun.errors import UsageError
-from podrun.image.name import candidates, image_id_prefix, parse
+from podrun.registry.name import candidates, image_id_prefix, parse
 
 DIGEST = "sha256:" + "a1" * 32
 
