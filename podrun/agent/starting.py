@@ -30,6 +30,7 @@ from podrun.pod import backoff
 from podrun.pod.actions import StartContainer
 from podrun.pod.facts import ContainerFacts, Facts, Run
 from podrun.pod.resources import resources_hash
+from podrun.pod.termination import fallen_sidecars
 
 
 class _Launched(msgspec.Struct):
@@ -61,7 +62,7 @@ class Starter:
         before: asyncio.Task[None] | None = None
         try:
             for action in wanted:
-                if self._facts.deletion is not None:
+                if self._facts.deletion is not None and not self._still_needed(action.name):
                     return  # asked meanwhile: what waits is not begun
                 launched = await self._launch(action)
                 if before is not None:
@@ -72,6 +73,11 @@ class Starter:
         finally:
             if before is not None:
                 await before
+
+    def _still_needed(self, name: str) -> bool:
+        """A sidecar, by those that end before it."""
+        fallen = fallen_sidecars(self._stored.pod, self._facts)
+        return any(container.name == name for container in fallen)
 
     async def _launch(self, action: StartContainer) -> _Launched | None:
         """Forked, with everything made, up to the point where it waits."""

@@ -70,7 +70,10 @@ def plan(pod: Pod, facts: Facts, now: float, settings: Settings | None = None) -
     if deadline is not None and now >= deadline:
         return Plan((PassVerdict(reason=DEADLINE_EXCEEDED, message=DEADLINE_MESSAGE),))
     stop = stop_reason(pod, facts)
-    steps = _run(pod, facts, now, settings) if stop is None else _stop(pod, facts, stop, now)
+    if stop is None:
+        steps = _run(pod, facts, now, settings)
+    else:
+        steps = _stop(pod, facts, stop, now, settings)
     if deadline is not None:
         steps.wakes.append(deadline)
     return Plan(tuple(steps.actions), min(steps.wakes, default=None))
@@ -129,9 +132,9 @@ def _resize(container: Container, run: Run, now: float, steps: Steps) -> None:
         steps.actions.append(ResizeContainer(name=container.name))
 
 
-def _stop(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
+def _stop(pod: Pod, facts: Facts, stop: Stop, now: float, settings: Settings) -> Steps:
     if any_live(pod, facts):
-        return stop_all(pod, facts, stop, now)
+        return stop_all(pod, facts, stop, now, settings)
     sandbox = facts.sandbox
     if sandbox is not None and sandbox.stopped_at is None:
         return _at(sandbox_retry_at(facts.sandbox_trouble), StopSandbox(), now)

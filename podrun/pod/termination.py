@@ -11,24 +11,34 @@ all containers of a pod
     preStop hooks of all at once ─► stop signal to app and init containers
     these are gone ─► sidecars, last first, each once the one after it is gone
     began_at + grace ─► stop signal to all that are left, SIGKILL 2 s later
+
+A sidecar that dies by itself before its turn is started again: whoever still runs may need it
+(KEP-4438). It has its postStart hook then, and its preStop hook only when its turn has come.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from podrun.api.pod import Container, Pod
-from podrun.pod.actions import Action, KillContainer, RunHook, SignalContainer
+from podrun.pod.actions import Action, KillContainer, RunHook, SignalContainer, StartContainer
+from podrun.pod.backoff import Settings, next_attempt
 from podrun.pod.facts import Facts, Run
+from podrun.pod.hooks import POST_START, is_starting, wants_post_start
 from podrun.pod.outcome import ended_at, outcome
 from podrun.pod.runs import (
     RESTARTING_ALL,
     has_pre_stop,
+    is_ending,
     is_outdated,
     is_running,
     is_sidecar,
     live_containers,
+    run_here,
 )
+from podrun.pod.startup import due_at
 
 DEFAULT_GRACE = 30
 FLOOR = 2  # nobody is killed sooner after his stop signal
@@ -43,6 +53,7 @@ class Stop(msgspec.Struct, frozen=True):
     grace_seconds: int
     at_once: bool = False
     hooks: bool = True  # False: there is nothing a preStop hook could talk to
+    sidecars: bool = False  # those that die before their turn are started again
 
     @property
     def deadline(self) -> float:
@@ -60,11 +71,11 @@ class Steps(msgspec.Struct):
 def stop_reason(pod: Pod, facts: Facts) -> Stop | None:
     """The reason to end every container, None while the pod may run."""
     if facts.deletion is not None:
-        asked = facts.deletion
-        return Stop("Deleted", asked.began_at, asked.grace_seconds, asked.grace_seconds == 0)
+        began_at, seconds = facts.deletion.began_at, facts.deletion.grace_seconds
+        return Stop("Deleted", began_at, seconds, at_once=seconds == 0, sidecars=seconds > 0)
     if outcome(pod, facts):
         why = facts.verdict.reason if facts.verdict is not None else "Finished"
-        return Stop(why, ended_at(pod, facts), grace(pod))
+        return Stop(why, ended_at(pod, facts), grace(pod), sidecars=True)
     sandbox = facts.sandbox
     if sandbox is not None and not sandbox.ready:
         lost_at = sandbox.created_at if sandbox.lost_at is None else sandbox.lost_at
@@ -75,7 +86,7 @@ def stop_reason(pod: Pod, facts: Facts) -> Stop | None:
     return None
 
 
-def stop_all(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
+def stop_all(pod: Pod, facts: Facts, stop: Stop, now: float, settings: Settings) -> Steps:
     """The steps towards no live container; empty when there is none."""
     steps = Steps()
     live = list(live_containers(pod, facts))
@@ -83,9 +94,38 @@ def stop_all(pod: Pod, facts: Facts, stop: Stop, now: float) -> Steps:
     for container, run in live:
         if stop.at_once or container.name in turn or now >= stop.deadline:
             end(container, run, stop, now, steps)
-        else:
+        elif not (stop.sidecars and run.created_at > stop.began_at):
             _prepare(container, run, stop, now, steps)
+        else:  # started again since
+            steps.wakes.append(stop.deadline)
+            if wants_post_start(container, run):
+                steps.actions.append(RunHook(name=container.name, hook=POST_START))
+    if stop.sidecars and now < stop.deadline:
+        _start_again(pod, facts, now, settings, steps)
     return steps
+
+
+def fallen_sidecars(pod: Pod, facts: Facts) -> Iterator[Container]:
+    """Sidecars that ended unasked while the pod ends and others than sidecars still run."""
+    live = list(live_containers(pod, facts))
+    if all(is_sidecar(pod, container) for container, _ in live):
+        return
+    for container in pod.spec.init_containers:
+        run = run_here(facts, container.name)
+        if is_sidecar(pod, container) and run is not None and run.exit and not is_ending(run):
+            yield container
+
+
+def _start_again(pod: Pod, facts: Facts, now: float, settings: Settings, steps: Steps) -> None:
+    if any(is_starting(container, run) for container, run in live_containers(pod, facts)):
+        return  # one at a time, as ever
+    for container in fallen_sidecars(pod, facts):
+        due = due_at(facts, container, settings)
+        if due <= now:
+            attempt = next_attempt(facts.of(container.name))
+            steps.actions.append(StartContainer(name=container.name, attempt=attempt))
+            return
+        steps.wakes.append(due)
 
 
 def end(container: Container, run: Run, stop: Stop, now: float, steps: Steps) -> None:

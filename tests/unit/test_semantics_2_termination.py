@@ -8,14 +8,16 @@ from podrun.pod.actions import (
     KillContainer,
     PassVerdict,
     ReleasePod,
+    RunHook,
     SignalContainer,
+    StartContainer,
     StopSandbox,
 )
-from podrun.pod.facts import Trouble
+from podrun.pod.facts import Trouble, Verdict
 from podrun.pod.outcome import phase
 from podrun.pod.plan import DEADLINE_MESSAGE
 from podrun.pod.progress import is_finished
-from tests.unit.podsim import T0, Node, container, pod
+from tests.unit.podsim import PENDING, T0, Node, container, hooks, pod
 
 
 def running(
@@ -108,6 +110,79 @@ def test_2_sidecars_share_the_grace_and_have_two_seconds_at_its_end() -> None:
     ]
     assert node.plan().wake_at == node.now + 2
     assert node.wait(2)[:2] == [KillContainer("one", "Deleted"), KillContainer("two", "Deleted")]
+
+
+def test_2_a_sidecar_that_dies_before_its_turn_is_started_again() -> None:
+    node = running("a", init=("one", "two"))
+    node.is_deleted()
+    node.settle()
+    node.exits("one", 1)
+    assert node.settle() == [StartContainer("one", 1)]
+    node.exits("one", 1)  # its back-off: 10 s from here
+    assert node.settle() == []
+    assert node.plan().wake_at == node.now + 10
+    assert node.wait(10) == [StartContainer("one", 2)]
+    node.exits("a")
+    assert node.settle() == [SignalContainer("two", "", "Deleted")]
+    node.exits("one", 1)  # nobody but sidecars is left
+    assert node.settle() == []
+    node.exits("two")
+    assert node.settle() == [StopSandbox(), ReleasePod()]
+
+
+def test_2_a_sidecar_started_again_is_ended_when_the_grace_is_over() -> None:
+    node = running("a", init=("one",), grace=10)
+    node.is_deleted(grace=10)
+    node.settle()
+    node.wait(3)
+    node.exits("one", 1)
+    assert node.settle() == [StartContainer("one", 1)]
+    assert node.plan().wake_at == T0 + 10
+    assert SignalContainer("one", "", "Deleted") in node.wait(7)
+
+
+def test_2_a_sidecar_started_again_has_its_hooks_when_it_is_time() -> None:
+    proxy = container("proxy", sidecar=True, lifecycle=hooks("post_start", "pre_stop"))
+    node = Node(pod("a", init=[proxy]))
+    node.settle()
+    node.hooks["proxy", "preStop"] = PENDING
+    node.is_deleted()
+    assert RunHook("proxy", "preStop", 30, "Deleted") in node.settle()
+    node.exits("proxy", 1)  # it was asked to go, and went
+    assert node.wait(1) == []
+
+    node = Node(pod("a", init=[proxy]))
+    node.settle()
+    node.now += 5
+    node.facts.verdict = Verdict("Evicted", "no space", node.now)
+    node.exits("proxy", 1)
+    node.now += 1
+    assert node.settle() == [
+        SignalContainer("a", "", "Evicted"),
+        StartContainer("proxy", 1),
+        RunHook("proxy", "postStart"),
+    ]
+    node.exits("a", 143)
+    done = node.settle()
+    assert [type(each) for each in done[:2]] == [RunHook, SignalContainer]
+
+
+def test_2_no_sidecar_is_started_again_without_a_sandbox_grace_or_need() -> None:
+    node = running("a", init=("one",))
+    node.is_deleted(grace=0)
+    node.exits("one", 1)
+    assert not any(isinstance(each, StartContainer) for each in node.settle())
+
+    node = running("a", init=("one",))
+    node.loses_sandbox()
+    node.settle()
+    node.exits("one", 1)
+    assert node.settle() == []
+
+    node = running("a", init=("one",), policy="Never")
+    node.exits("a", 0)
+    node.exits("one", 1)
+    assert node.settle() == [StopSandbox()]
 
 
 def test_2_a_running_init_container_is_stopped_with_the_first() -> None:
