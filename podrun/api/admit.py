@@ -16,20 +16,25 @@ from podrun.api.validate_rules import not_yet
 
 
 def admit(
-    sources: Iterable[tuple[str | bytes, str]], *, namespace: str = "", pending: bool = False
+    sources: Iterable[tuple[str | bytes, str]],
+    *,
+    namespace: str = "",
+    node_name: str = "",
+    pending: bool = False,
 ) -> Loaded:
     """The objects of all ``sources`` (text and its name), with defaults, all of them valid.
 
-    ``namespace`` is for objects that name none (``-n``). Raises InvalidManifest with every problem
-    of every source: one invalid document, and none is admitted. ``pending``, for tests, accepts
-    what ``podrun.api.fields.pending`` holds back.
+    ``namespace`` is for objects that name none (``-n``); to be asked onto the node ``node_name``,
+    this one, is no reason for a note. Raises InvalidManifest with every problem of every source:
+    one invalid document, and none is admitted. ``pending``, for tests, accepts what
+    ``podrun.api.fields.pending`` holds back.
     """
     objects: list[LoadedPod] = []
     notes: list[Problem] = []
     problems: list[Problem] = []
     for text, source in sources:
         loaded, found = read(text, source, pending=pending)
-        notes += loaded.notes
+        notes += _foreign(loaded, node_name)
         problems += found
         for each in loaded.objects:
             defaulted = msgspec.structs.replace(each, pod=_defaulted(each, namespace))
@@ -41,6 +46,16 @@ def admit(
     if problems:
         raise refusal(problems)
     return Loaded(tuple(objects), tuple(notes))
+
+
+def _foreign(loaded: Loaded, node_name: str) -> Iterator[Problem]:
+    """The notes, but for ``spec.nodeName`` where it names this node."""
+    here = {
+        (each.prefix + "spec.nodeName", each.lines.get("spec.nodeName"))
+        for each in loaded.objects
+        if node_name and each.pod.spec.node_name == node_name
+    }
+    return (note for note in loaded.notes if (note.path, note.line) not in here)
 
 
 def _defaulted(loaded: LoadedPod, namespace: str) -> Pod:

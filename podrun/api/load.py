@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from podrun.api.decode import Decoder
+from podrun.api.fields import suggest
 from podrun.api.nodes import Mapping, Node, Scalar, Sequence, Unreadable, documents
 from podrun.api.pod import Pod
 from podrun.api.problem import Problem, refusal
@@ -24,6 +25,7 @@ _OTHER_KINDS = frozenset(
     RoleBinding ClusterRole ClusterRoleBinding RuntimeClass Secret Service ServiceAccount
     StatefulSet StorageClass ValidatingWebhookConfiguration""".split()  # noqa: SIM905
 )
+_OTHER_LOWER = frozenset(kind.lower() for kind in _OTHER_KINDS)
 _LISTS = ("List", "PodList")
 
 
@@ -119,7 +121,7 @@ class _Reader:
 
     def _object(self, node: Mapping, kind: str, prefix: str) -> None:
         if kind != "Pod":
-            why = "is not supported yet" if kind in _OTHER_KINDS else "is unknown to podrun"
+            why = _no_pod(kind)
             if prefix and kind in _LISTS:
                 why = "cannot be inside a List"
             self._problem(prefix.rstrip("."), f"kind {kind} {why}", node.lines["kind"])
@@ -149,6 +151,12 @@ class _Reader:
         self.problems.append(Problem(path, message, self.source, line))
 
 
+def _no_pod(kind: str) -> str:
+    if kind.lower() in _OTHER_LOWER:
+        return "is not supported yet"
+    return f"is unknown to podrun{suggest(kind, ('Pod', *_LISTS))}"
+
+
 def _version(node: Mapping) -> Iterator[Problem]:
     version = node.items.get("apiVersion")
     line = node.lines.get("apiVersion", node.line)
@@ -156,7 +164,9 @@ def _version(node: Mapping) -> Iterator[Problem]:
     if value is None:
         yield Problem("apiVersion", "Required value", line=line)
     elif isinstance(value, str) and value != "v1":
-        yield Problem("apiVersion", f'Unsupported value: "{value}": a Pod has v1', line=line)
+        meant = value.lower().rpartition("/")[2] in ("v1", "1")
+        why = 'did you mean "v1"?' if meant else "a Pod has v1"
+        yield Problem("apiVersion", f'Unsupported value: "{value}": {why}', line=line)
 
 
 def _translated(error: msgspec.ValidationError, line: int) -> Problem:

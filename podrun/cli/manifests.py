@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from podrun.api.admit import admit
 from podrun.api.load import LoadedPod
 from podrun.errors import PodrunError, UsageError
+from podrun.node import config
 
 _ENDINGS = (".yaml", ".yml", ".json")
 _MAX_BYTES = 16 << 20  # no object of Kubernetes is larger than 3 MiB
@@ -21,7 +23,8 @@ def admitted(files: Iterable[str], *, namespace: str = "") -> tuple[LoadedPod, .
 
     Raises InvalidManifest with everything that is wrong, UsageError when there is nothing to read.
     """
-    loaded = admit(list(read_sources(files)), namespace=namespace)
+    here = config.load().node_name or os.uname().nodename
+    loaded = admit(list(read_sources(files)), namespace=namespace, node_name=here)
     for note in dict.fromkeys(map(str, loaded.notes)):
         click.echo(f"note: {note}", err=True)
     if namespace:

@@ -97,7 +97,11 @@ def test_json_is_read_too_with_lines() -> None:
         ("kind: Pod\n", "f.yaml:1: apiVersion: Required value"),
         ("\nkind: Pod\napiVersion: v2\n", 'f.yaml:3: apiVersion: Unsupported value: "v2": a Pod has v1'),
         ("apiVersion: apps/v1\nkind: Deployment\nspec: {x: 1}\n", "f.yaml:2: kind Deployment is not supported yet"),
-        ("apiVersion: v1\nkind: Pood\n", "f.yaml:2: kind Pood is unknown to podrun"),
+        ("\nkind: Pod\napiVersion: V1\n", 'f.yaml:3: apiVersion: Unsupported value: "V1": did you mean "v1"?'),
+        ("apiVersion: apps/v1\nkind: deployment\n", "f.yaml:2: kind deployment is not supported yet"),
+        ("apiVersion: v1\nkind: Pood\n", 'f.yaml:2: kind Pood is unknown to podrun (did you mean "Pod"?)'),
+        ("apiVersion: v1\nkind: pod\n", 'f.yaml:2: kind pod is unknown to podrun (did you mean "Pod"?)'),
+        ("apiVersion: v1\nkind: Boat\n", "f.yaml:2: kind Boat is unknown to podrun"),
         ("apiVersion: v1\nkind: List\n", "f.yaml:1: items: expected a list of objects"),
         (
             "apiVersion: v1\nkind: List\nitems:\n- kind: List\n",
@@ -129,7 +133,7 @@ def test_json_is_read_too_with_lines() -> None:
         ("#" * (3 * 1024 * 1024 + 1), "f.yaml: larger than 3 MiB"),
         (b"\xff\xfe", "f.yaml: not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
     ],
-    ids=range(34),
+    ids=range(38),
 )  # fmt: skip
 def test_what_is_no_manifest(text: str | bytes, problem: str) -> None:
     if isinstance(text, str) and text.startswith(("a:", "b:", "yes", "?", "~:", "<<")):

@@ -152,6 +152,18 @@ def test_notes_are_said_once(cli: Cli, agent: FakeAgent) -> None:
     assert done.err.count("nodeSelector") == 1 and done.err.startswith("note: ")
 
 
+def test_what_podrun_prints_can_be_applied_without_a_note(cli: Cli, agent: FakeAgent) -> None:
+    cli.pod("web")
+    cli.pod("db")
+    for names in (["web"], []):  # an object, and a List
+        printed = cli("get", "pods", *names, "-o", "yaml").out
+        assert "nodeName: node1" in printed
+        done = cli("apply", "-", stdin=printed)
+        assert (done.code, done.err) == (0, "")
+    elsewhere = cli("get", "pods", "-o", "yaml").out.replace("node1", "node2", 1)
+    assert "spec.nodeName: has no effect" in cli("apply", "-", stdin=elsewhere).err
+
+
 def test_dry_run_needs_neither_root_nor_agent(
     cli: Cli, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ A row that ``podrun.api.fields.pending`` names is "no" whatever its mark.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -85,7 +85,7 @@ def below(kind: str, path: str = "", support: str = "yes") -> Iterator[Field]:
         yield from below(element(row.type), field.path, field.support)
 
 
-def suggest(name: str, known: Iterator[str] | dict[str, Row]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """`` (did you mean "x"?)``, or nothing when no known name is close."""
     import difflib
 
