@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from podrun.cli.table import printable
+from podrun.cli.width import hanging
 
 INDENT = "  "
 NONE = "<none>"
@@ -24,21 +25,27 @@ Plain = str | Sequence[str] | Mapping[str, "Value"]
 Value = Plain | Headed
 
 
-def block(values: Mapping[str, Value], depth: int = 0) -> Iterator[str]:
-    """Lines without newline; the scalars of a block stand in one column."""
+def block(
+    values: Mapping[str, Value], depth: int = 0, *, columns: int | None = None
+) -> Iterator[str]:
+    """Lines without newline; the scalars of a block stand in one column.
+
+    With ``columns`` long scalars are wrapped below themselves; other lines are as they come.
+    """
     lines = list(_with_details(values))
     scalars = [name for name, value in lines if isinstance(value, str)]
     width = max(map(len, scalars), default=0) + len(":  ")
     for name, value in lines:
         name = printable(name)
         if isinstance(value, str):
-            first, *more = map(printable, value.splitlines() or [""])
-            yield f"{INDENT * depth}{name + ':':<{width}}{first}".rstrip()
-            yield from (f"{INDENT * depth}{'':<{width}}{line}" for line in more)
+            start = f"{INDENT * depth}{name + ':':<{width}}"
+            for line in map(printable, value.splitlines() or [""]):
+                yield from hanging(start, line, columns)
+                start = " " * len(start)
             continue
         yield f"{INDENT * depth}{name}:"
         if isinstance(value, Mapping):
-            yield from block(value, depth + 1)
+            yield from block(value, depth + 1, columns=columns)
         else:
             yield from (f"{INDENT * (depth + 1)}{printable(line)}".rstrip() for line in value)
 

@@ -9,7 +9,7 @@ import click
 
 from podrun.agent.podstore import StoredPod
 from podrun.api.pod import Pod, PodStatus, Volume
-from podrun.cli.block import NONE, Value, block, pairs
+from podrun.cli.block import INDENT, NONE, Value, block, pairs
 from podrun.cli.command import all_namespaces_option, namespace_option, selector_option, verb
 from podrun.cli.complete import complete_pod
 from podrun.cli.describecontainer import describe_container
@@ -17,6 +17,7 @@ from podrun.cli.names import POD, parse_named
 from podrun.cli.namespaces import tree
 from podrun.cli.pods import Reader
 from podrun.cli.table import table
+from podrun.cli.width import columns
 from podrun.errors import UsageError
 
 
@@ -46,18 +47,19 @@ def command(named: tuple[str, ...], namespace: str, everywhere: bool, selector: 
 def describe(reader: Reader, stored: StoredPod) -> list[str]:
     pod = reader.present(stored)
     status = pod.status or PodStatus()
-    events = _events(stored)
+    width = columns()
+    inner = width and width - len(INDENT)
     values: dict[str, Value] = {
         **_head(pod, status),
         **_containers("Init Containers", pod, init=True),
         **_containers("Containers", pod, init=False),
-        "Conditions": _conditions(status),
+        "Conditions": _conditions(status, inner),
         "Volumes": {each.name: _volume(each) for each in pod.spec.volumes} or NONE,
         "QoS Class": status.qos_class,
-        "Namespaces": tree(stored, reader.paths),
-        "Events": events or NONE,
+        "Namespaces": tree(stored, reader.paths, inner),
+        "Events": _events(stored, inner) or NONE,
     }
-    return list(block(values))
+    return list(block(values, columns=width))
 
 
 def _head(pod: Pod, status: PodStatus) -> dict[str, Value]:
@@ -99,12 +101,12 @@ def _containers(title: str, pod: Pod, *, init: bool) -> dict[str, Value]:
     return {title: found} if found else {}
 
 
-def _conditions(status: PodStatus) -> Value:
+def _conditions(status: PodStatus, width: int | None) -> Value:
     rows = [
         (each.type, each.status, ": ".join(filter(None, (each.reason, each.message))))
         for each in status.conditions
     ]
-    return table(("Type", "Status", "Why"), rows).splitlines() if rows else NONE
+    return table(("Type", "Status", "Why"), rows, width=width).splitlines() if rows else NONE
 
 
 def _volume(volume: Volume) -> Value:
@@ -118,11 +120,12 @@ def _volume(volume: Volume) -> Value:
     return {"Type": "EmptyDir (as long as the pod)", "Medium": medium or "disk"}
 
 
-def _events(stored: StoredPod) -> list[str]:
+def _events(stored: StoredPod, width: int | None) -> list[str]:
     from podrun.cli.eventtable import since_text
 
     now = time.time()
     rows = [
         (e.type, e.reason, since_text(e, now), " ".join(e.message.split())) for e in stored.events()
     ]
-    return table(("Type", "Reason", "Age", "Message"), rows).splitlines() if rows else []
+    header = ("Type", "Reason", "Age", "Message")
+    return table(header, rows, width=width).splitlines() if rows else []

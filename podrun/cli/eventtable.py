@@ -13,7 +13,8 @@ from podrun.agent.podstore import StoredPod
 from podrun.cli.output import Output, show
 from podrun.cli.pods import Reader
 from podrun.cli.podtable import nothing_found
-from podrun.cli.table import line, table, widths_of
+from podrun.cli.table import line, printable, table, widths_of
+from podrun.cli.width import columns
 from podrun.errors import NotFound
 from podrun.pod.events import Event
 from podrun.pod.when import human_duration, rfc3339
@@ -39,7 +40,7 @@ def show_events(query: EventQuery, *, watch: bool = False) -> None:
         show([as_object(*each) for each in told], query.output, single=False)
     elif told or watch:
         rows = [_row(query, *each, time.time()) for each in told]
-        sys.stdout.write(table(_header(query), rows, headers=query.headers))
+        sys.stdout.write(table(_header(query), rows, headers=query.headers, width=columns()))
         sys.stdout.flush()
     else:
         nothing_found(query.namespace, query.everywhere)
@@ -70,7 +71,7 @@ def _row(query: EventQuery, stored: StoredPod, event: Event, now: float) -> Cell
         event.type,
         event.reason,
         f"pod/{stored.key[1]}",
-        " ".join(event.message.split()),
+        printable(" ".join(event.message.split())),
     )
     return (stored.key[0], *cells) if query.everywhere else cells
 
@@ -96,7 +97,7 @@ def _watch(reader: Reader, query: EventQuery, told: Sequence[Told]) -> None:
                 continue
             seen.add(_key(*each))
             if query.output.is_table:
-                sys.stdout.write(line(_row(query, *each, time.time()), widths))
+                sys.stdout.write(line(_row(query, *each, time.time()), widths, columns()))
             else:
                 show([as_object(*each)], query.output, single=True)
         sys.stdout.flush()

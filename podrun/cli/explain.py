@@ -6,6 +6,8 @@ import click
 
 from podrun.cli.command import verb
 
+WIDEST = 90  # longer lines of prose are hard to read
+
 
 @verb("explain", "podrun explain pod.spec", "podrun explain pod.spec.containers.env")
 @click.argument("field", default="pod")
@@ -15,5 +17,7 @@ def command(field: str) -> None:
     What it means, and whether podrun supports it.
     """
     from podrun.api.fields.explain import explain
+    from podrun.cli.width import columns
 
-    click.echo(explain(field), nl=False)
+    width = min(columns() or WIDEST, WIDEST)
+    click.echo(explain(field, width), nl=False)

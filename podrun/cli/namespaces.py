@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from podrun.agent.podstore import StoredPod
+from podrun.cli.width import hanging
 from podrun.container.spec import ContainerRecord, record_path
 from podrun.linux import namespace
 from podrun.node.paths import Paths
@@ -35,12 +36,12 @@ class Member(msgspec.Struct, frozen=True):
     inodes: dict[str, int]
 
 
-def tree(stored: StoredPod, paths: Paths) -> list[str]:
+def tree(stored: StoredPod, paths: Paths, width: int | None = None) -> list[str]:
     """The lines to print; one that says why, when there is nothing to see or no right to."""
     try:
         sandbox = read(stored.paths)
         if sandbox is None or not sandbox.alive():
-            return ["no sandbox: no process holds namespaces for this pod now"]
+            return hanging("", "no sandbox: no process holds namespaces for this pod now", width)
         pause = Member("pause", sandbox.pid, _inodes(sandbox.pid))
         members = list(_members(stored, paths))
         host = _inodes("self")
@@ -48,7 +49,7 @@ def tree(stored: StoredPod, paths: Paths) -> list[str]:
         return ["run it with sudo to see them"]
     except FileNotFoundError:
         return ["it is ending just now"]
-    return list(draw(pause, members, host))
+    return list(draw(pause, members, host, width))
 
 
 def _members(stored: StoredPod, paths: Paths) -> Iterator[Member]:
@@ -65,10 +66,13 @@ def _inodes(pid: int | str) -> dict[str, int]:
     return {kind: namespace.inode(pid, kind) for kind in KINDS}
 
 
-def draw(pause: Member, members: list[Member], host: Inodes) -> Iterator[str]:
+def draw(
+    pause: Member, members: list[Member], host: Inodes, width: int | None = None
+) -> Iterator[str]:
     yield f"{pause.name} (process {pause.pid})"
     bar = "│    " if members else "     "
-    yield from _facts(bar, {"holds": _own(pause, host), "host's": _same(pause, host)})
+    held = {"holds": _own(pause, host), "host's": _same(pause, host)}
+    yield from _facts(bar, held, width)
     for index, member in enumerate(members):
         last = index == len(members) - 1
         yield f"{'└─' if last else '├─'} {member.name} (process {member.pid})"
@@ -79,11 +83,13 @@ def draw(pause: Member, members: list[Member], host: Inodes) -> Iterator[str]:
             "own": _own(member, rest, host),
             "host's": _same(member, host),
         }
-        yield from _facts("     " if last else "│    ", lines)
+        yield from _facts("     " if last else "│    ", lines, width)
 
 
-def _facts(start: str, values: dict[str, str]) -> Iterator[str]:
-    return (f"{start}{name:<8}{value}" for name, value in values.items() if value)
+def _facts(start: str, values: dict[str, str], width: int | None) -> Iterator[str]:
+    for name, value in values.items():
+        if value:
+            yield from hanging(f"{start}{name:<8}", value, width, f"{start}{'':<8}")
 
 
 def _own(member: Member, *others: Inodes) -> str:

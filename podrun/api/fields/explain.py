@@ -30,14 +30,17 @@ An unknown field is refused too. An empty string, list or map and `null` are the
 """  # noqa: E501
 
 
-def explain(path: str) -> str:
-    """What ``podrun explain`` prints for ``pod.spec.containers``. Raises NotFound."""
+def explain(path: str, width: int = 90) -> str:
+    """What ``podrun explain`` prints for ``pod.spec.containers``, in ``width`` columns.
+
+    Raises NotFound.
+    """
     field = find(path)
     lines = [
         f"FIELD: {field.path or 'pod'} <{field.row.type}>",
         f"SUPPORTED: {WORDS[field.support]}",
         "",
-        *textwrap.wrap(field.row.text, 90, initial_indent="    ", subsequent_indent="    "),
+        *_indented(field.row.text, "    ", width),
     ]
     rows = SCHEMA.get(element(field.row.type), {})
     if rows:
@@ -45,9 +48,17 @@ def explain(path: str) -> str:
     for row in rows.values():
         support = row.support or field.support
         mark = "" if support == "yes" else f"  [{WORDS[support]}]"
-        lines += [f"  {row.name} <{row.type}>{mark}"]
-        lines += textwrap.wrap(row.text, 88, initial_indent="      ", subsequent_indent="      ")
+        head = f"  {row.name} <{row.type}>"
+        lines += [head + mark] if len(head + mark) <= width else [head, f"  {mark}"]
+        lines += _indented(row.text, "      ", width)
     return "\n".join(lines) + "\n"
+
+
+def _indented(text: str, indent: str, width: int) -> list[str]:
+    """Names of fields and values stay whole, however narrow it is."""
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+    )
 
 
 def markdown() -> str:
