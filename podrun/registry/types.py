@@ -33,11 +33,15 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """``identity_token`` (an OAuth 2 refresh token), when set, goes before name and password."""
+    """``identity_token`` (an OAuth 2 refresh token), when set, goes before name and password.
+
+    ``registry_token`` is a bearer token for the registry itself: no token server is asked.
+    """
 
     username: str = ""
     password: str = ""
     identity_token: str = ""
+    registry_token: str = ""
 
     def __repr__(self) -> str:  # a traceback is no place for a secret
         return f"Credential({self.username!r}, …)"
