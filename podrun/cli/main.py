@@ -42,6 +42,8 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "Node": {
         "image": "Manage local images.",
+        "login": "Keep a name and password for a registry.",
+        "logout": "Forget name and password for a registry.",
         "system": "Check this host, show disk use, reset.",
         "agent": "Run the node agent in the foreground.",
     },

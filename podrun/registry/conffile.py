@@ -69,6 +69,11 @@ class ConfFile(msgspec.Struct, frozen=True, rename="kebab"):
     aliases: dict[str, str] = {}
 
 
+def is_place(text: str) -> bool:
+    """Whether ``text`` is ``host[:port][/path]``: a registry, or a part of one."""
+    return re.fullmatch(_HOST + _PATH, text) is not None
+
+
 def read(path: Path) -> ConfFile:
     """What ``path`` says. Raises UsageError naming file and key; FileNotFoundError."""
     try:
