@@ -86,7 +86,7 @@ def parse(data: bytes, path: str, *, legacy: bool = False) -> AuthFile:
     """Raises RegistryError naming ``path`` and the key; the message shows no value."""
     try:
         document = msgspec.json.decode(data) if data.strip() else {}
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RegistryError(f"{path} is not JSON: {error}") from None
     if isinstance(document, dict):
         document = {"auths": document} if legacy else document

@@ -15,7 +15,6 @@ looked for; only root's own may name programs to run.
 from __future__ import annotations
 
 import os
-import pwd
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -123,9 +122,8 @@ def _of_home(
 
 
 def _of_user(uid: int) -> Iterator[Source]:
-    try:
-        home = Path(pwd.getpwuid(uid).pw_dir)
-    except KeyError:
+    home = passwd_home(uid)
+    if home is None:
         return
     runtime = {"XDG_RUNTIME_DIR": str(RUN / f"user/{uid}")}
     yield from _of_home(home, frozenset({uid}), runtime, uid)
@@ -138,4 +136,14 @@ def _home(environ: Mapping[str, str]) -> Path:
             return home
     except OSError:
         pass
-    return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    return passwd_home(os.geteuid()) or Path("/nonexistent")
+
+
+def passwd_home(uid: int) -> Path | None:
+    """The home directory of the password file."""
+    import pwd
+
+    try:
+        return Path(pwd.getpwuid(uid).pw_dir)
+    except KeyError:
+        return None

@@ -44,7 +44,7 @@ def get(name: str, server: str, source: str) -> Credential | None:
         return None
     try:
         answer = msgspec.json.decode(said, type=_Answer)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise _failed(name, source, f"get {server}: it did not print a login in JSON") from None
     if not answer.secret:
         return None

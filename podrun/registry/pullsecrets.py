@@ -101,9 +101,9 @@ def matches(key: str, image: str) -> bool:
 
 
 def _host_parts(host: str) -> tuple[list[str], str]:
-    """The parts between the dots, and the port. The dots of an address in brackets are none."""
-    if host.startswith("["):
-        address, _, rest = host[1:].partition("]")
-        return [address], rest.removeprefix(":")
+    """The parts between the dots, and the port. An address in brackets is one part."""
+    inside, bracket, rest = host.removeprefix("[").partition("]")
+    if host.startswith("[") and bracket and ":" in inside:  # else: a glob
+        return [inside], rest.removeprefix(":")
     name, _, port = host.partition(":")
     return name.split("."), port

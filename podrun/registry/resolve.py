@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from podrun.registry.conffile import Entry
+from podrun.registry.conffile import Entry, is_place
 from podrun.registry.name import DEFAULT_DOMAIN, Reference
 from podrun.registry.types import Endpoint, RegistryError
 
@@ -88,8 +88,9 @@ def _rewritten(
     text = str(reference)
     suffix = text.removeprefix(reference.repository)
     moved = location + text[covered(entry.prefix, text) :] if location else text
-    host, _, path = moved.removesuffix(suffix).partition("/")
-    if not moved.endswith(suffix) or not path or ":" in path or "@" in path:
+    name = moved.removesuffix(suffix)
+    host, slash, path = name.partition("/")
+    if not (moved.endswith(suffix) and slash and is_place(name)):
         raise RegistryError(
             f"{reference} cannot be had from {moved}: {entry.prefix} in {entry.file} leaves no "
             "repository, or changes the tag",
