@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from podrun.agent import stopped
 from podrun.node import config as node_config
 from podrun.node.config import Config
 from podrun.node.paths import Paths
@@ -30,10 +31,13 @@ def main(arguments: list[str]) -> int:
     if "--detached" in arguments:
         _write_to(paths.agent_log)
     ready = int(arguments[arguments.index("--ready-fd") + 1]) if "--ready-fd" in arguments else -1
+    if "--detached" in arguments and ready < 0 and stopped.is_wished(paths):
+        return 0  # a container has ended: that is no reason to go on against a wish
     _make_roots(paths)
     lock = take_lock(paths)
     if lock is None:
         return 0  # another agent is there: all is well
+    stopped.forget(paths)
     listener = listen(paths)
     if ready >= 0:
         os.close(ready)
@@ -101,10 +105,16 @@ def serve(config: Config, listener: socket.socket) -> int:
     node = discover(config)
     agent = Agent(node)
 
+    def leave() -> None:
+        """Whoever sends a signal wants no agent, not another one."""
+        with contextlib.suppress(OSError):
+            stopped.remember(node.paths)
+        agent.leave()
+
     async def live() -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, agent.leave)
+            loop.add_signal_handler(number, leave)
         await agent.start()
         _preload()
         gc.freeze()  # what is loaded now stays: forked workers share its pages

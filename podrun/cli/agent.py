@@ -8,6 +8,7 @@ from podrun.cli.command import verb
 from podrun.cli.root import require_root
 from podrun.errors import Conflict
 from podrun.node import config
+from podrun.node.paths import Paths
 
 
 @verb("agent", "sudo podrun agent", "sudo podrun agent --stop")
@@ -34,6 +35,7 @@ def _stop() -> int:
     from podrun.agent.client import call, try_connect
 
     settings = config.load()
+    _remember(Paths(settings))
     found = try_connect(settings)
     if found is None:
         click.echo("no agent runs", err=True)
@@ -43,3 +45,11 @@ def _stop() -> int:
         pass
     click.echo("pods go on; probes and restarts pause until the next apply or delete", err=True)
     return 0
+
+
+def _remember(paths: Paths) -> None:
+    """Readers shall not start one. Where never an agent was, there is nothing to stop."""
+    from podrun.agent import stopped
+
+    if paths.run.is_dir():
+        stopped.remember(paths)

@@ -17,6 +17,7 @@ from podrun.cli.names import POD, parse_named
 from podrun.cli.namespaces import tree
 from podrun.cli.pods import Reader
 from podrun.cli.table import table
+from podrun.cli.wake import wake_agent
 from podrun.cli.width import columns
 from podrun.errors import UsageError
 
@@ -42,6 +43,7 @@ def command(named: tuple[str, ...], namespace: str, everywhere: bool, selector: 
     )
     for index, stored in enumerate(pods):
         click.echo(("\n\n" if index else "") + "\n".join(describe(reader, stored)))
+    wake_agent(reader.config)
 
 
 def describe(reader: Reader, stored: StoredPod) -> list[str]:

@@ -14,6 +14,7 @@ from podrun.cli.output import Output, show
 from podrun.cli.pods import Reader
 from podrun.cli.podtable import nothing_found
 from podrun.cli.table import line, printable, table, widths_of
+from podrun.cli.wake import wake_agent
 from podrun.cli.width import columns
 from podrun.errors import NotFound
 from podrun.pod.events import Event
@@ -44,6 +45,7 @@ def show_events(query: EventQuery, *, watch: bool = False) -> None:
         sys.stdout.flush()
     else:
         nothing_found(query.namespace, query.everywhere)
+    wake_agent(reader.config)
     if watch:
         _watch(reader, query, told)
 

@@ -14,6 +14,7 @@ from podrun.agent.podstore import StoredPod
 from podrun.cli.crilog import Joiner, Line, parse
 from podrun.cli.follow import Follower
 from podrun.cli.pods import Reader
+from podrun.cli.wake import wake_agent
 from podrun.errors import NotFound, PodrunError
 from podrun.pod.facts import Run
 
@@ -76,10 +77,12 @@ def print_logs(reader: Reader, stored: StoredPod, request: Request) -> None:
     """Raises NotFound or PodrunError when a run that is asked for does not exist."""
     try:
         if request.follow:
+            wake_agent(reader.config)  # what is waited for may need it
             _follow(reader, stored, request)
         else:
             for name in request.containers:
                 _print_once(reader, stored, name, request)
+            wake_agent(reader.config)
     except PermissionError as error:
         raise PodrunError(f"may not read {error.filename}", hint="run it with sudo") from None
     finally:

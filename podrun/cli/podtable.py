@@ -14,6 +14,7 @@ from podrun.cli.names import DEFAULT_NAMESPACE
 from podrun.cli.output import Output, show
 from podrun.cli.pods import Reader
 from podrun.cli.table import line, table, widths_of
+from podrun.cli.wake import wake_agent
 from podrun.errors import NotFound
 from podrun.pod.printing import row
 
@@ -46,6 +47,7 @@ def show_pods(listing: Listing, *, watch: bool = False) -> None:
         _print(reader, listing, pods)
     else:
         nothing_found(listing.namespace, listing.everywhere)
+    wake_agent(reader.config)
     if watch:
         _watch(reader, listing, pods)
 

@@ -36,6 +36,7 @@ def reset(config: Config, *, images: bool) -> None:
             remove_tree(paths.snapshots)
         for path in (paths.runtime, paths.run / "locks"):
             shutil.rmtree(path, ignore_errors=True)
+        paths.agent_stopped.unlink(missing_ok=True)
     finally:
         if lock is not None:
             os.close(lock)

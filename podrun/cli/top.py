@@ -22,6 +22,7 @@ from podrun.cli.complete import complete_pod
 from podrun.cli.names import POD, parse_named
 from podrun.cli.pods import Reader
 from podrun.cli.table import table
+from podrun.cli.wake import wake_agent
 from podrun.errors import NotFound, PodrunError, UsageError
 from podrun.pod.runs import is_running
 
@@ -103,6 +104,7 @@ def command(
     scope = Scope(wanted.names, namespace, everywhere, selector)
     form = Form(containers, everywhere, sort or "", not no_headers)
     reader = Reader(addresses=False)
+    wake_agent(reader.config)
     if watch:
         _watch(reader, scope, form, interval or _REFRESH)
     else:

@@ -21,6 +21,7 @@ from podrun.cli.command import (
 from podrun.cli.complete import complete_pod
 from podrun.cli.names import DEFAULT_NAMESPACE, parse_named
 from podrun.cli.pods import Reader
+from podrun.cli.wake import wake_agent
 from podrun.cli.watch import changes
 from podrun.errors import NotFound, PodrunError, UsageError, WaitTimeout
 from podrun.pod.facts import Facts
@@ -101,6 +102,7 @@ def _existing(reader: Reader, namespace: str, names: Sequence[str]) -> list[Stor
 def _wait(reader: Reader, pods: Sequence[StoredPod], condition: str, deadline: float) -> None:
     """One pod after the other: each line says that one is done."""
     check = None if condition == "delete" else _check(condition)
+    wake_agent(reader.config)
     for stored in pods:
         _wait_for(reader, stored, check, condition, deadline)
         if condition != "exit":

@@ -88,6 +88,11 @@ class Paths:
         return self.run / "agent.lock"
 
     @property
+    def agent_stopped(self) -> Path:
+        """Somebody wants no agent to run (``podrun.agent.stopped``)."""
+        return self.run / "agent.stopped"
+
+    @property
     def agent_log(self) -> Path:
         return self.log / "agent.log"
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +51,17 @@ class Cli:
         self._capsys = capsys
         monkeypatch.setenv("PODRUN_CONFIG", str(self.config_file))
         monkeypatch.setenv("NO_COLOR", "1")
+        self._pretend_an_agent()
+
+    def _pretend_an_agent(self) -> None:
+        """Hold its lock, so that no reader starts a real one."""
+        self.paths.run.mkdir(parents=True)
+        lock = os.open(self.paths.agent_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        self._let_go = weakref.finalize(self, os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def without_agent(self) -> None:
+        self._let_go()
 
     def __call__(self, *args: str | Path, stdin: str = "") -> Done:
         self._capsys.readouterr()
