@@ -15,14 +15,13 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
-from podrun.image import oci
+from podrun.image import oci, platform
 from podrun.image.streams import CHUNK, Readable, compression, plain, read_exactly, sniff
 from podrun.image.types import BadArchive
 from podrun.linux.openat import INSIDE, openat2
 
 _MEMBERS_MAX = 100_000
 _LINKS_MAX = 8
-_DOCUMENT_MAX = 8 << 20
 
 
 class Archive(Protocol):
@@ -114,11 +113,12 @@ def _normal(name: str) -> str:
     return os.path.normpath("/" + name)
 
 
-def document(archive: Archive, name: str) -> bytes:
+def document(archive: Archive, name: str, limit: int) -> bytes:
+    """A small member, of ``limit`` bytes at the most. BadArchive."""
     with archive.open(name) as file:
-        data = read_exactly(file, _DOCUMENT_MAX)
-    if len(data) == _DOCUMENT_MAX:
-        raise BadArchive(f"{name} has more than {_DOCUMENT_MAX} bytes")
+        data = read_exactly(file, limit + 1)
+    if len(data) > limit:
+        raise BadArchive(f"{name} has more than {limit} bytes (limit: document_bytes)")
     return data
 
 
@@ -159,18 +159,22 @@ def _spooled(source: Readable, spool: BinaryIO) -> TarArchive:
     return TarArchive(spool)
 
 
-def oci_entries(archive: Archive) -> list[oci.Descriptor]:
-    """The manifests of an OCI layout that are for this machine."""
-    index = oci.decode(document(archive, "index.json"), oci.Index, "index.json")
+def oci_entries(archive: Archive, document_bytes: int) -> list[oci.Descriptor]:
+    """The manifests of an OCI layout that are for this machine, the best of each name."""
+    data = document(archive, "index.json", document_bytes)
+    index = oci.decode(data, oci.Index, "index.json")
     if not index.manifests:
         raise BadArchive("the OCI layout names no image")
-    suitable = [e for e in index.manifests if oci.suits(e)]
-    return suitable or [oci.pick(index)]
+    found = []
+    for name in dict.fromkeys(entry.name for entry in index.manifests):
+        same = [entry for entry in index.manifests if entry.name == name]
+        found += platform.suitable(same, platform.this())
+    return found or [platform.choose(index, platform.this(), "the OCI layout")]
 
 
-def blob(archive: Archive, descriptor: oci.Descriptor) -> bytes:
+def blob(archive: Archive, descriptor: oci.Descriptor, limit: int) -> bytes:
     """A small blob of an OCI layout, its digest checked."""
-    data = document(archive, blob_name(descriptor.digest))
+    data = document(archive, blob_name(descriptor.digest), limit)
     if oci.digest_of(data) != descriptor.digest:
         raise BadArchive(f"the blob {descriptor.digest} of the archive is damaged")
     return data

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from podrun.image.oci import this_architecture
+from podrun.image import platform
 from podrun.image.types import Image, ImageConfig
 from podrun.registry.name import Reference
 
@@ -29,6 +29,6 @@ def image() -> Image:
         id="sha256:" + hashlib.sha256(NAME.encode()).hexdigest(),
         config=ImageConfig(cmd=("/bin/sh",), env=(_PATH,)),
         host=True,
-        architecture=this_architecture(),
+        architecture=platform.this().architecture,
         os="linux",
     )

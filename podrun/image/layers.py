@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
 
 from podrun.image import lower, oci
 from podrun.image.layout import Layout
@@ -23,6 +26,44 @@ def cut_at_opaque_root(lowers: list[Path]) -> list[Path]:
         if lower.is_opaque(path):
             return lowers[: position + 1]
     return lowers
+
+
+class Taken(msgspec.Struct):
+    """What one layer turned out to be; ``kind`` is its compression, "" without."""
+
+    kind: str
+    digest: str
+    size: int
+    diff_id: str
+    entries: int
+
+
+def take_in(
+    source: Readable,
+    root: Path,
+    lowers: Sequence[Path],
+    limits: Limits,
+    *,
+    sink: BinaryIO | None = None,
+    as_is: bool = True,
+    tell: Callable[[int], None] | None = None,
+    need_end: bool = False,
+) -> Taken:
+    """Unpack one layer into the empty directory ``root``; its bytes also go to ``sink``.
+
+    ``as_is``: in the form they came in; else what OCI has no name for (xz, bzip2) goes there
+    decompressed, and digest and size are those of that. BadArchive, MechanismFailed.
+    """
+    source, kind = sniff(source)
+    keep = as_is or kind in _SUFFIX
+    outer = Intake(source, limits.bytes, sink if keep else None, tell)
+    inner = Intake(plain(outer, kind), limits.bytes, None if keep else sink)
+    content: Intake = inner if kind else outer
+    entries = unpack(content, root, lowers, limits, need_end=need_end)
+    while outer.read(CHUNK):
+        pass
+    blob = outer if keep else inner
+    return Taken(kind if keep else "", blob.digest, blob.size, content.digest, entries)
 
 
 class LayerIntake:
@@ -54,32 +95,32 @@ class LayerIntake:
         need_end: bool = False,
     ) -> None:
         """Take in one layer. BadArchive when it is not what ``digest`` or ``diff_id`` promised."""
-        source, kind = sniff(source)
         tree = self._staging.new_tree()
         file, path = self._staging.new_file()
         with file:
-            keep = kind in _SUFFIX  # xz and bzip2 have no media type: keep the plain tar
-            outer = Intake(source, self._limits.bytes, file if keep else None, tell)
-            inner = Intake(plain(outer, kind), self._limits.bytes, None if keep else file)
-            content: Intake = inner if kind else outer
-            self.entries += unpack(
-                content, tree / "fs", self.lowers(), self._limits, need_end=need_end
+            taken = take_in(
+                source,
+                tree / "fs",
+                self.lowers(),
+                self._limits,
+                sink=file,
+                as_is=bool(digest),
+                tell=tell,
+                need_end=need_end,
             )
-            while outer.read(CHUNK):
-                pass
-        blob = outer if keep else inner
-        _check("the layer's digest", outer.digest, digest)
-        _check("the layer's diff ID", content.digest, diff_id)
-        media_type = oci.LAYER + _SUFFIX.get(kind, "")
-        self.descriptors.append(oci.Descriptor(media_type, blob.digest, blob.size))
-        self.diff_ids.append(content.digest)
+        check_digest("the layer's digest", taken.digest, digest)
+        check_digest("the layer's diff ID", taken.diff_id, diff_id)
+        media_type = oci.LAYER + _SUFFIX.get(taken.kind, "")
+        self.entries += taken.entries
+        self.descriptors.append(oci.Descriptor(media_type, taken.digest, taken.size))
+        self.diff_ids.append(taken.diff_id)
         self._keep(path, tree)
 
     def skip(self, descriptor: oci.Descriptor, diff_id: str) -> bool:
         """Take over a layer whose blob and tree are both in the store already."""
         chain = oci.chain_ids((*self.diff_ids, diff_id))[-1]
         known = chain in self._staging.trees or self._layout.snapshot(chain).exists()
-        stored = descriptor.digest in self._staging.blobs or self._stored(descriptor)
+        stored = descriptor.digest in self._staging.blobs or self._layout.has_blob(descriptor)
         if known and stored:
             self.descriptors.append(descriptor)
             self.diff_ids.append(diff_id)
@@ -91,10 +132,6 @@ class LayerIntake:
             config=self._staging.add_document(config, oci.CONFIG), layers=tuple(self.descriptors)
         )
         return self._staging.add_document(oci.encode(document), oci.MANIFEST)
-
-    def _stored(self, descriptor: oci.Descriptor) -> bool:
-        path = self._layout.blob_path(descriptor.digest)
-        return path.exists() and path.stat().st_size == descriptor.size
 
     def _keep(self, blob: Path, tree: Path) -> None:
         chain, digest = self.chains[-1], self.descriptors[-1].digest
@@ -109,7 +146,8 @@ class LayerIntake:
         return staged / "fs" if staged else self._layout.snapshot(chain)
 
 
-def _check(what: str, found: str, promised: str) -> None:
+def check_digest(what: str, found: str, promised: str) -> None:
+    """BadArchive when ``found`` is not what was ``promised`` ("": nothing was)."""
     if promised and found != promised:
         raise BadArchive(
             f"{what} is {found}, but {promised} was promised: the archive is damaged or truncated"

@@ -4,6 +4,7 @@
     images/.lock          held while index.json changes
     images/.using         shared: bytes are on their way in; exclusive: what nobody needs is removed
     images/.staging/<n>/  one writer's blobs and trees until they are complete
+    images/.partial/<hex> what has come of a blob from a registry (podrun.image.partial)
     snapshots/<chain ID>/fs
 
                       .using shared                                  .lock
@@ -19,24 +20,29 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from podrun.errors import MechanismFailed
 from podrun.image import oci
 from podrun.image.staging import Staging
-from podrun.image.types import BadArchive
+from podrun.image.types import DEFAULT_LIMITS, BadArchive
 from podrun.linux.trees import remove_tree
 from podrun.node.records import fsync_directory, write_record
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-_DOCUMENT_MAX = 8 << 20
+_PARTIAL_SECONDS = 24 * 3600.0  # how long what a failed pull has fetched waits for the next one
 
 
 class Layout:
-    def __init__(self, images: Path, snapshots: Path) -> None:
+    def __init__(
+        self, images: Path, snapshots: Path, document_bytes: int = DEFAULT_LIMITS.document_bytes
+    ) -> None:
         self.images = images
         self.snapshots = snapshots
+        self.partial = images / ".partial"
+        self._document_bytes = document_bytes
         self.blobs = images / "blobs" / "sha256"
 
     # Reading: no lock, since every file is complete from the moment it has its name ────────────
@@ -54,13 +60,19 @@ class Layout:
     def document(self, digest: str) -> bytes:
         """A small blob, its digest checked. FileNotFoundError, BadArchive."""
         with open(self.blob_path(digest), "rb") as file:
-            data = file.read(_DOCUMENT_MAX)
+            data = file.read(self._document_bytes + 1)
         if oci.digest_of(data) != digest:
             raise BadArchive(
                 f"the blob {digest} in {self.blobs} is damaged",
                 hint="remove the image and import or load it again",
             )
         return data
+
+    def has_blob(self, descriptor: oci.Descriptor) -> bool:
+        try:
+            return self.blob_path(descriptor.digest).stat().st_size == descriptor.size
+        except FileNotFoundError:
+            return False
 
     def snapshot(self, chain_id: str) -> Path:
         return self.snapshots / oci.hex_of(chain_id) / "fs"
@@ -72,7 +84,8 @@ class Layout:
         for directory in (self.images, self.snapshots):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.blobs.mkdir(parents=True, exist_ok=True)
-        (self.images / ".staging").mkdir(mode=0o700, exist_ok=True)
+        for directory in (self.images / ".staging", self.partial):
+            directory.mkdir(mode=0o700, exist_ok=True)
         if not (self.images / "oci-layout").exists():
             write_record(self.images / "oci-layout", _LAYOUT)
         if not (self.images / "index.json").exists():
@@ -85,11 +98,11 @@ class Layout:
         """A place for what comes in; gone afterwards, except for what ``commit`` has published."""
         self.prepare()
         self.sweep()
-        with self._locked(".using", fcntl.LOCK_SH):
+        with self._locked(".using", fcntl.LOCK_SH) as lock:
             root = self.images / ".staging" / f"{os.getpid()}-{os.urandom(6).hex()}"
             root.mkdir(mode=0o700)
             try:
-                yield Staging(root)
+                yield Staging(root, lock)
             finally:
                 remove_tree(root)
 
@@ -99,6 +112,8 @@ class Layout:
         with self._locked(".lock", fcntl.LOCK_EX):
             for digest, path in staging.blobs.items():
                 os.rename(path, self.blob_path(digest))
+                with contextlib.suppress(FileNotFoundError):
+                    (self.partial / oci.hex_of(digest)).unlink()
             for chain_id, path in staging.trees.items():
                 _rename_new(path, self.snapshots / oci.hex_of(chain_id))
             fsync_directory(self.blobs)
@@ -118,20 +133,21 @@ class Layout:
 
     # Removing ─────────────────────────────────────────────────────────────────────────────────
 
-    def sweep(self) -> int | None:
+    def sweep(self, partial_seconds: float = _PARTIAL_SECONDS) -> int | None:
         """Remove what died half-made and what no manifest needs; gives the bytes of the blobs.
 
-        None when somebody is bringing an image in: what is unnamed now may be theirs.
+        What a pull has fetched without coming to its end stays for ``partial_seconds``. None when
+        somebody is bringing an image in: what is unnamed now may be theirs.
         """
         try:
             with self._locked(".using", fcntl.LOCK_EX | fcntl.LOCK_NB):
-                return self._sweep()
+                return self._sweep(partial_seconds)
         except BlockingIOError:
             return None
 
-    def _sweep(self) -> int:
+    def _sweep(self, partial_seconds: float) -> int:
         blobs, chains = self.needed()
-        freed = 0
+        freed = self._sweep_partial(blobs, time.time() - partial_seconds)
         for path in self.blobs.iterdir():
             if path.name not in blobs:
                 freed += path.stat().st_size
@@ -142,6 +158,16 @@ class Layout:
                 os.rename(path, staging / f"unneeded-{path.name}")
         for path in [*staging.iterdir(), *self.images.glob(".index.json.*.tmp")]:
             remove_tree(path)
+        return freed
+
+    def _sweep_partial(self, blobs: set[str], before: float) -> int:
+        """Nobody is fetching: ``.using`` is ours alone."""
+        freed = 0
+        for path in self.partial.iterdir():
+            status = path.stat()
+            if path.name in blobs or status.st_mtime <= before:
+                freed += status.st_size
+                path.unlink()
         return freed
 
     def needed(self) -> tuple[set[str], set[str]]:
@@ -160,11 +186,11 @@ class Layout:
         return blobs, chains
 
     @contextlib.contextmanager
-    def _locked(self, name: str, operation: int) -> Iterator[None]:
+    def _locked(self, name: str, operation: int) -> Iterator[int]:
         fd = os.open(self.images / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, operation)
-            yield
+            yield fd
         finally:
             os.close(fd)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from podrun.image import archive, host, oci
+from podrun.image import archive, host, manifest, oci, platform
 from podrun.image.archive import Archive, DockerEntry
 from podrun.image.layers import LayerIntake
 from podrun.image.layout import Layout
@@ -60,14 +60,14 @@ class _Loader:
 
     def load(self, stem: str) -> Loaded:
         if self._archive.size("index.json") is not None:
-            entries = archive.oci_entries(self._archive)
+            entries = archive.oci_entries(self._archive, self._limits.document_bytes)
             return [(self._oci(entry), _oci_names(entry, stem)) for entry in entries]
         if self._archive.size("manifest.json") is None:
             raise BadArchive(
                 "this is neither an OCI layout (index.json) nor a docker archive (manifest.json)",
                 hint="a plain root file system is taken in by `podrun image import`",
             )
-        data = archive.document(self._archive, "manifest.json")
+        data = archive.document(self._archive, "manifest.json", self._limits.document_bytes)
         docker = oci.decode(data, list[DockerEntry], "manifest.json")
         return [(self._docker(entry), _docker_names(entry)) for entry in docker]
 
@@ -75,31 +75,34 @@ class _Loader:
 
     def _oci(self, entry: oci.Descriptor) -> oci.Descriptor:
         for _ in range(_INDEXES_MAX):
-            data = archive.blob(self._archive, entry)
-            if entry.media_type not in (oci.INDEX, oci.DOCKER_LIST):
-                return self._manifest(data, entry.media_type)
-            entry = oci.pick(oci.decode(data, oci.Index, f"the index {entry.digest}"))
+            what = f"the document {entry.digest[:19]}"
+            data = archive.blob(self._archive, entry, self._limits.document_bytes)
+            kind, media_type = manifest.kind_of(data, entry.media_type, what)
+            if kind == "manifest":
+                return self._manifest(data, media_type)
+            index = oci.decode(data, oci.Index, what)
+            entry = platform.choose(index, platform.this(), f"the list {entry.digest[:19]}")
         raise BadArchive(f"more than {_INDEXES_MAX} indexes lead to each other")
 
     def _manifest(self, data: bytes, media_type: str) -> oci.Descriptor:
         """The manifest is kept as it is, byte for byte: its digest is a name of the image."""
-        manifest = oci.decode(data, oci.Manifest, "the manifest")
-        config = archive.blob(self._archive, manifest.config)
-        file = oci.decode(config, oci.ImageFile, "the image's configuration")
-        _same_number(len(manifest.layers), file)
+        found = manifest.manifest(data, self._limits, "the manifest")
+        config = archive.blob(self._archive, found.config, self._limits.document_bytes)
+        file = manifest.file(config, found)
         intake = self._intake()
-        for layer, diff_id in zip(manifest.layers, file.rootfs.diff_ids, strict=True):
+        for layer, diff_id in zip(found.layers, file.rootfs.diff_ids, strict=True):
             if not intake.skip(layer, diff_id):
                 self._add(intake, archive.blob_name(layer.digest), layer.digest, diff_id)
-        self._staging.add_document(config, oci.CONFIG)
-        return self._staging.add_document(data, media_type or oci.MANIFEST)
+        self._staging.add_document(config, found.config.media_type)
+        return self._staging.add_document(data, media_type)
 
     # docker ───────────────────────────────────────────────────────────────────────────────────
 
     def _docker(self, entry: DockerEntry) -> oci.Descriptor:
-        config = archive.document(self._archive, entry.config)
+        config = archive.document(self._archive, entry.config, self._limits.document_bytes)
         file = oci.decode(config, oci.ImageFile, entry.config)
-        _same_number(len(entry.layers), file)
+        manifest.number_of_layers(len(entry.layers), self._limits, "the archive's image")
+        manifest.same_number(len(entry.layers), file)
         intake = self._intake()
         for name, diff_id in zip(entry.layers, file.rootfs.diff_ids, strict=True):
             size = self._archive.size(name) or 0
@@ -122,11 +125,6 @@ class _Loader:
                 )
             except BadArchive as error:
                 raise BadArchive(f"layer {diff_id[7:19]}: {error.message}") from None
-
-
-def _same_number(layers: int, file: oci.ImageFile) -> None:
-    if layers != len(file.rootfs.diff_ids):
-        raise BadArchive(f"the image has {layers} layers, but {len(file.rootfs.diff_ids)} diff IDs")
 
 
 def _oci_names(entry: oci.Descriptor, stem: str) -> list[str]:

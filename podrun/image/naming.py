@@ -13,7 +13,8 @@ Change = Callable[[oci.Index], oci.Index]
 
 def named(descriptor: oci.Descriptor, name: str) -> Change:
     """``name`` now means ``descriptor``; what it meant before stays, nameless, for ``prune``."""
-    annotations = {oci.REF_NAME: name} if name else None
+    source = {oci.SOURCE: descriptor.source} if descriptor.source else {}
+    annotations = {oci.REF_NAME: name, **source} if name else None
     new = msgspec.structs.replace(descriptor, annotations=annotations)
 
     def change(index: oci.Index) -> oci.Index:

@@ -6,7 +6,6 @@ Docker's schema 2 differs in media types only, so one set of types decodes both.
 from __future__ import annotations
 
 import hashlib
-import platform
 import re
 from typing import Any, TypeVar
 
@@ -20,12 +19,16 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 REF_NAME = "org.opencontainers.image.ref.name"
+SOURCE = "io.podrun.image.source"  # the digest a registry gave for the name: a list's, perhaps
+REFERENCE_TYPE = "vnd.docker.reference.type"
+ATTESTATION = "attestation-manifest"
 
 T = TypeVar("T")
 EMPTY: dict[str, Any] = {}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
 class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,6 +47,10 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     @property
     def name(self) -> str:
         return (self.annotations or {}).get(REF_NAME, "")
+
+    @property
+    def source(self) -> str:
+        return (self.annotations or {}).get(SOURCE, "")
 
 
 class Manifest(msgspec.Struct, frozen=True, rename="camel"):
@@ -89,6 +96,7 @@ class ImageFile(msgspec.Struct, frozen=True, omit_defaults=True):
     architecture: str
     os: str
     rootfs: RootFsIds
+    variant: str = ""
     config: RunConfig | None = None
     created: str | None = None
     history: tuple[History, ...] | None = None
@@ -98,7 +106,7 @@ def decode(data: bytes, kind: type[T], what: str) -> T:
     """``data`` as ``kind``; BadArchive names ``what`` it was."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadArchive(f"{what} is not valid: {error}") from None
 
 
@@ -127,27 +135,8 @@ def chain_ids(diff_ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(chains)
 
 
-def this_architecture() -> str:
-    machine = platform.machine()
-    return _MACHINES.get(machine, machine)
-
-
-def suits(entry: Descriptor) -> bool:
-    """Is this manifest for this machine, as far as it says?"""
-    where = entry.platform or Platform()
-    return where.os in ("", "linux") and where.architecture in ("", this_architecture())
-
-
-def pick(index: Index) -> Descriptor:
-    """The manifest for this machine out of a list for several. BadArchive when there is none."""
-    for entry in index.manifests:
-        if suits(entry):
-            return entry
-    offered = sorted({f"{p.os}/{p.architecture}" for m in index.manifests if (p := m.platform)})
-    raise BadArchive(
-        f"there is no image for linux/{this_architecture()} in it",
-        hint=f"there is: {', '.join(offered)}",
-    )
+def with_source(descriptor: Descriptor, source: str) -> Descriptor:
+    return msgspec.structs.replace(descriptor, annotations={SOURCE: source})
 
 
 def image_config(run: RunConfig | None) -> ImageConfig:

@@ -11,17 +11,26 @@ from podrun.linux.syscall import libc
 
 
 class Staging:
-    """``blobs`` and ``trees`` map digest and chain ID to the path that waits to be renamed."""
+    """``blobs`` and ``trees`` map digest and chain ID to the path that waits to be renamed.
 
-    def __init__(self, root: Path) -> None:
+    ``lock`` is the descriptor that keeps others from sweeping: a child that writes here keeps it
+    open, so that the place is its own even when its parent has been killed.
+    """
+
+    def __init__(self, root: Path, lock: int) -> None:
         self.root = root
+        self.lock = lock
         self.blobs: dict[str, Path] = {}
         self.trees: dict[str, Path] = {}
         self._count = 0
 
     def new_file(self, mode: Literal["xb", "w+b"] = "xb") -> tuple[BinaryIO, Path]:
-        path = self._next("blob")
+        path = self.new_path()
         return open(path, mode), path
+
+    def new_path(self) -> Path:
+        """A name for a file that somebody else makes."""
+        return self._next("blob")
 
     def new_tree(self) -> Path:
         """A new directory; its ``fs`` (also new) is to be filled."""

@@ -7,21 +7,23 @@ manifest of its index; its ID is the digest of its configuration.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from podrun.errors import Conflict, MechanismFailed, NotFound, PodrunError, UsageError
-from podrun.image import host, naming, oci
+from podrun.image import host, naming, oci, platform
 from podrun.image.layers import LayerIntake, cut_at_opaque_root
 from podrun.image.layout import Layout
 from podrun.image.staging import Staging
 from podrun.image.streams import Readable
 from podrun.image.types import (
     DEFAULT_LIMITS,
+    BadArchive,
     Image,
     ImageConfig,
     Limits,
@@ -29,6 +31,7 @@ from podrun.image.types import (
     Usage,
     no_progress,
 )
+from podrun.node.config import Config
 from podrun.node.paths import Paths
 from podrun.registry.name import Reference, candidates, image_id_prefix, parse
 
@@ -42,9 +45,22 @@ class Removed(msgspec.Struct):
 
 
 class ImageStore:
-    def __init__(self, paths: Paths, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.layout = Layout(paths.images, paths.snapshots)
+    """``meaning`` gives what a name may mean here, the likeliest first."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        limits: Limits = DEFAULT_LIMITS,
+        meaning: Callable[[str], Sequence[Reference]] = candidates,
+    ) -> None:
+        self.layout = Layout(paths.images, paths.snapshots, limits.document_bytes)
         self._limits = limits
+        self._meaning = meaning
+
+    @classmethod
+    def of(cls, config: Config) -> ImageStore:
+        """With the node's limits; short names mean what registries.conf says, too."""
+        return cls(Paths(config), config.image_limits, functools.partial(_meaning, config))
 
     # Finding ──────────────────────────────────────────────────────────────────────────────────
 
@@ -53,19 +69,19 @@ class ImageStore:
 
         Raises UsageError (reason InvalidImageName), NotFound (reason ErrImageNeverPull).
         """
-        wanted = candidates(ref)
+        wanted = self._meaning(ref)
         if host.is_host(wanted[0]):
             return host.image()
         index = self.layout.index()
         for reference in wanted:
             for entry in index.manifests:
                 if _matches(entry, reference):
-                    return self._image(entry, str(reference))
+                    return self._image(entry, entry.name)
         if (prefix := image_id_prefix(ref)) and (found := self._by_id(index, prefix)):
             return found
         raise NotFound(
             f"image {wanted[0]} is not in the local store",
-            hint="`podrun image ls` shows what is there; `podrun image import` or `load` adds it",
+            hint=f"`podrun image pull {ref}` fetches it; `podrun image ls` shows what is there",
             reason="ErrImageNeverPull",
         )
 
@@ -76,6 +92,29 @@ class ImageStore:
             with contextlib.suppress(NotFound):  # removed since the index was read
                 images.append(self._image(entry, entry.name))
         return images
+
+    def entry(self, name: str) -> oci.Descriptor | None:
+        """What the index has under exactly this name."""
+        return next((e for e in self.layout.index().manifests if e.name == name), None)
+
+    def manifests(self) -> Iterator[tuple[str, oci.Manifest]]:
+        """Every name with the manifest it means."""
+        for entry in self.layout.index().manifests:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.name:
+                    yield entry.name, self._manifest(entry.digest)
+
+    def whole(self, entry: oci.Descriptor, wanted: oci.Platform) -> Image | None:
+        """The image when it is for ``wanted`` and nothing of it is missing, blobs and layers."""
+        try:
+            image = self._image(entry, entry.name)
+            manifest, file = self._manifest(entry.digest), self._file(image.id)
+        except (NotFound, BadArchive):
+            return None
+        meant = entry.digest == entry.source or platform.of_file(file) == wanted
+        there = all(self.layout.has_blob(layer) for layer in manifest.layers)
+        unpacked = all(self.layout.snapshot(chain).exists() for chain in image.layers)
+        return image if meant and there and unpacked and platform.runs_on(file, wanted) else None
 
     def inspect(self, ref: str) -> tuple[Image, oci.ImageFile | None]:
         """The image and its configuration document (None for localhost/host)."""
@@ -158,7 +197,7 @@ class ImageStore:
             intake.add(stream, lambda n: progress(str(reference), n, total), need_end=True)
             created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             file = oci.ImageFile(
-                architecture=oci.this_architecture(),
+                architecture=platform.this().architecture,
                 os="linux",
                 rootfs=oci.RootFsIds(tuple(intake.diff_ids)),
                 config=oci.run_config(config),
@@ -215,9 +254,10 @@ class ImageStore:
         image, reference = self.resolve(ref), _own_name(name)
         if image.host:
             raise UsageError(f"{host.NAME} is the host itself and keeps its one name")
-        size = len(self.layout.document(image.manifest))
-        descriptor = oci.Descriptor(oci.MANIFEST, image.manifest, size)
-        self.layout.change_index(naming.named(descriptor, str(reference)))
+        entries = self.layout.index().manifests
+        entry = next(e for e in entries if e.digest == image.manifest)
+        entry = msgspec.structs.replace(entry, annotations=None)
+        self.layout.change_index(naming.named(entry, str(reference)))
         return msgspec.structs.replace(image, name=str(reference))
 
     # Removing ─────────────────────────────────────────────────────────────────────────────────
@@ -232,7 +272,7 @@ class ImageStore:
         if image.host:
             raise UsageError(f"{host.NAME} is the host itself: it cannot be removed")
         names = [e.name for e in self.layout.index().manifests if e.digest == image.manifest]
-        going = [image.name] if image.name in map(str, candidates(ref)) else names
+        going = [image.name] if image.name in map(str, self._meaning(ref)) else names
         if len(going) > 1 and not force:
             raise Conflict(
                 f"image {image.id[7:19]} has {len(going)} names: {', '.join(going)}",
@@ -260,16 +300,30 @@ class ImageStore:
                 naming.without_manifests({i.manifest for i in going}, only_nameless=not all_unused)
             )
         self.layout.prepare()
-        freed = self.layout.sweep() or 0
+        freed = self.layout.sweep(partial_seconds=0) or 0
         return Removed([i.name for i in going if i.name], sorted({i.id for i in going}), freed)
 
 
 def _matches(entry: oci.Descriptor, reference: Reference) -> bool:
     if not reference.digest:
         return entry.name == str(reference)
-    if entry.digest != reference.digest or not entry.name:
+    if reference.digest not in (entry.digest, entry.source) or not entry.name:
         return False
     return parse(entry.name).repository == reference.repository
+
+
+def _meaning(config: Config, text: str) -> Sequence[Reference]:
+    """Also what a pull of ``text`` would have been stored as."""
+    from podrun.registry.config import Registries
+
+    local = candidates(text)
+    if len(local) == 1:
+        return local
+    try:
+        remote = Registries.load(config).references(text)
+    except UsageError:  # broken, or nobody may guess: a pull says so
+        remote = ()
+    return list(dict.fromkeys((*remote, *local)))
 
 
 def _own_name(name: str) -> Reference:
