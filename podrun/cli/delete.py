@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,8 +25,11 @@ from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
 from podrun.errors import NotFound, UsageError
 from podrun.node import config
+from podrun.pod.termination import grace
 
 Key = tuple[str, str]
+
+_SILENCE = 2.0  # seconds without a word; most pods are gone by then
 
 
 class Scope(NamedTuple):
@@ -126,10 +131,10 @@ def _grace(seconds: int | None, *, now: bool, force: bool) -> int | None:
 def _keys_of(files: Sequence[str], namespace: str) -> list[Key]:
     if not files:
         return []
-    from podrun.cli.manifests import admitted
+    from podrun.cli.manifests import admitted, read_sources
 
-    loaded = admitted(files, namespace=namespace)
-    return [(each.pod.metadata.namespace, each.pod.metadata.name) for each in loaded]
+    pods = admitted(read_sources(files), namespace=namespace)
+    return [(pod.metadata.namespace, pod.metadata.name) for pod in pods]
 
 
 def _of_keys(pods: Sequence[StoredPod], keys: Sequence[Key], lenient: bool) -> list[StoredPod]:
@@ -146,7 +151,8 @@ def _send(request: dict[str, Any], chosen: Sequence[StoredPod], *, quiet: bool) 
     from podrun.cli.apply import tell
 
     names = list(dict.fromkeys(stored.key for stored in chosen))
-    with Live(quiet=quiet) as live:
+    patience = _Patience(chosen, request["graceSeconds"], shown=not quiet)
+    with Live(quiet=quiet) as live, patience:
         for progress in call(config.load(), request):
             if progress.get("result") != "deleted":
                 tell(live, progress)
@@ -159,3 +165,28 @@ def _send(request: dict[str, Any], chosen: Sequence[StoredPod], *, quiet: bool) 
                 live.result(f'pod "{name}" deleted')
         for _, name in names:  # not waited for
             live.result(f'pod "{name}" deleted')
+
+
+class _Patience:
+    """Says once, off a terminal, what is waited for and how long: there nothing else tells it."""
+
+    def __init__(self, pods: Sequence[StoredPod], seconds: int | None, *, shown: bool) -> None:
+        self._pods = pods
+        self._seconds = seconds
+        self._shown = shown and not sys.stderr.isatty()
+
+    def __enter__(self) -> None:
+        if self._shown:
+            signal.signal(signal.SIGALRM, lambda number, frame: self._tell())
+            signal.setitimer(signal.ITIMER_REAL, _SILENCE)
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def _tell(self) -> None:
+        for stored in self._pods:
+            if stored.paths.pod.exists():
+                most = grace(stored.pod) if self._seconds is None else self._seconds
+                click.echo(f"pod/{stored.key[1]} deleting, up to {most} s", err=True)

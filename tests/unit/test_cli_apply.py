@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,10 @@ def pod(name: str) -> str:
 
 def result(name: str, what: str, namespace: str = "default") -> dict[str, Any]:
     return {"object": f"pod/{name}", "namespace": namespace, "result": what}
+
+
+def silence(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr("podrun.cli.delete._SILENCE", seconds)
 
 
 # ── apply ───────────────────────────────────────────────────────────────────────────────────────
@@ -323,3 +328,38 @@ def test_nothing_live_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> 
         live.say("pod/web", "Pulling")
         live.result("pod/web created")
     assert capsys.readouterr() == ("pod/web created\n", "")
+
+
+# ── a deletion that takes its time ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("flags", "most"), [((), 30), (("--grace-period", "7"), 7)])
+def test_a_long_deletion_says_what_is_waited_for(
+    cli: Cli, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], most: int
+) -> None:
+    silence(monkeypatch, 0.01)
+    for name in ("web", "db", "gone"):
+        cli.pod(name)
+
+    def slowly(config: Config, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        cli.paths.pod("uid-default-gone", "", "").pod.unlink()
+        signal.sigtimedwait((), 0.5)  # the alarm is delivered meanwhile
+        yield result("web", "deleted")
+        yield {"done": {}}
+
+    monkeypatch.setattr("podrun.agent.client.call", slowly)
+    done = cli("delete", "web", "db", "gone", *flags)
+    assert done.err.splitlines() == [
+        f"pod/{name} deleting, up to {most} s" for name in ("db", "web")
+    ]
+    assert done.out.splitlines()[0] == 'pod "web" deleted'
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_quiet_deletion_says_nothing(
+    cli: Cli, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silence(monkeypatch, 0.0001)
+    cli.pod("web")
+    assert cli("delete", "web", "-q") == (0, "", "")
