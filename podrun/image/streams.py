@@ -7,15 +7,18 @@ source ─► Intake (hash, copy to the blob, progress) ─► plain ─► Inta
 from __future__ import annotations
 
 import bz2
+import functools
 import hashlib
 import lzma
-import zlib
 from collections.abc import Callable
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
-from podrun.image.types import BadArchive
+from podrun.image.limits import beyond, named
+from podrun.image.types import DEFAULT_LIMITS, BadArchive, Limits
 
 CHUNK = 1 << 20
+#: Compressed bytes are taken in smaller pieces: a decompressor copies what it has not used yet.
+_PIECE = 1 << 18
 
 
 class Readable(Protocol):
@@ -45,7 +48,7 @@ class Intake:
         self._hash.update(data)
         self.size += len(data)
         if self.size > self._limit:
-            raise BadArchive(f"the layer is larger than {self._limit} bytes (limit: bytes)")
+            raise beyond("the layer is larger", Limits(bytes=self._limit), "bytes")
         if self._sink is not None:
             self._sink.write(data)
         if self._tell is not None:
@@ -72,7 +75,7 @@ class Prefixed:
 
 
 class Decompressor(Protocol):
-    """The common part of what bz2, lzma and (wrapped) zlib and zstd offer."""
+    """One stream's decompressor: what those of bz2, lzma, isal and ours for zstd have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -83,43 +86,27 @@ class Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
-class Gunzip:
-    """zlib's gzip decompressor, with the interface of the other ones."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inner.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max(max_length, 0))
+#: Makes the decompressor of one stream; the errors it has for damage.
+_How = tuple[Callable[[], Decompressor], tuple[type[Exception], ...]]
 
 
 class Decompressed:
-    """Reads the decompressed content of ``source``: any number of streams one after another."""
+    """Reads the decompressed content of ``source``: any number of streams one after another.
 
-    def __init__(self, kind: str, new: Callable[[], Decompressor], source: Readable) -> None:
+    Between and behind them zeros are padding; anything else that is no stream is damage.
+    """
+
+    def __init__(self, kind: str, how: _How, source: Readable) -> None:
         self._kind = kind
-        self._new = new
+        self._new, self._errors = how
         self._source = source
-        self._inner = new()
-        self._begun = False
+        self._inner = self._new()
 
     def read(self, size: int, /) -> bytes:
         while True:
             if self._inner.eof and not self._next_stream():
                 return b""
-            data = self._source.read(CHUNK) if self._inner.needs_input else b""
+            data = self._source.read(_PIECE) if self._inner.needs_input else b""
             if not data and self._inner.needs_input:
                 raise BadArchive(f"the {self._kind} stream is truncated")
             out = self._decompress(data, size)
@@ -129,17 +116,27 @@ class Decompressed:
     def _decompress(self, data: bytes, size: int) -> bytes:
         try:
             return self._inner.decompress(data, size)
-        except (zlib.error, lzma.LZMAError, OSError, ValueError) as error:
+        except self._errors as error:
             raise BadArchive(f"the {self._kind} stream is damaged: {error}") from None
 
     def _next_stream(self) -> bool:
         """Begin what follows the end of one stream; False when only padding or nothing does."""
-        rest = self._inner.unused_data.lstrip(b"\0") or self._source.read(CHUNK).lstrip(b"\0")
-        if not rest:
-            return False
-        self._source = Prefixed(rest, self._source)
+        rest = self._inner.unused_data.lstrip(b"\0")
+        while not rest:
+            data = self._source.read(_PIECE)
+            if not data:
+                return False
+            rest = data.lstrip(b"\0")
+        self._source = Prefixed(rest, _behind(self._source))
         self._inner = self._new()
         return True
+
+
+def _behind(source: Readable) -> Readable:
+    """Below an empty Prefixed: a stream of a million streams must not be a million readers deep."""
+    while isinstance(source, Prefixed) and not source._prefix:
+        source = source._source
+    return source
 
 
 _MAGIC = (
@@ -147,6 +144,7 @@ _MAGIC = (
     ("xz", b"\xfd7zXZ\0"),
     ("bzip2", b"BZh"),
     ("zstd", b"\x28\xb5\x2f\xfd"),
+    *[("zstd", bytes([0x50 + n]) + b"\x2a\x4d\x18") for n in range(16)],  # skippable frames
 )
 
 
@@ -161,24 +159,62 @@ def sniff(source: Readable) -> tuple[Readable, str]:
     return Prefixed(start, source), compression(start)
 
 
-def plain(source: Readable, kind: str) -> Readable:
-    """The content of ``source``, which ``sniff`` found to be ``kind``."""
-    return Decompressed(kind, _decompressor(kind), source) if kind else source
+def plain(source: Readable, kind: str, limits: Limits = DEFAULT_LIMITS) -> Readable:
+    """The content of ``source``, which ``sniff`` found to be ``kind``. Reads raise BadArchive."""
+    return Decompressed(kind, _how(kind, limits), source) if kind else source
 
 
-def _decompressor(kind: str) -> Callable[[], Decompressor]:
+def _how(kind: str, limits: Limits) -> _How:
     if kind == "gzip":
-        return Gunzip
-    if kind == "zstd":
-        from podrun.image.zstd import Unzstd
+        from isal import igzip_lib
 
-        return Unzstd
-    return lzma.LZMADecompressor if kind == "xz" else bz2.BZ2Decompressor
+        new = functools.partial(igzip_lib.IgzipDecompressor, flag=igzip_lib.DECOMP_GZIP)
+        errors: Any = igzip_lib.IsalError  # the stubs take it for an instance
+        return new, (errors,)
+    if kind == "zstd":
+        from podrun.image import zstd
+
+        return functools.partial(zstd.Unzstd, limits), zstd.ERRORS
+    if kind == "xz":
+        return functools.partial(Unxz, limits), (lzma.LZMAError,)
+    return bz2.BZ2Decompressor, (OSError, ValueError)
+
+
+class Unxz:
+    """lzma's, with a limit. Layers are not xz, only what is imported: ``xz -9`` needs 65 MiB."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._memory = 2 * limits.window_bytes + (2 << 20)
+        self._inner = lzma.LZMADecompressor(memlimit=self._memory)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._inner.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        try:
+            return self._inner.decompress(data, max_length)
+        except lzma.LZMAError as error:
+            if "Memory" not in str(error):
+                raise
+            raise BadArchive(
+                f"the xz stream needs more than {self._memory} bytes of memory "
+                f"(twice the {named('window_bytes')})"
+            ) from None
 
 
 def read_exactly(source: Readable, size: int) -> bytes:
     """``size`` bytes, fewer only at the end."""
-    data = b""
-    while len(data) < size and (more := source.read(size - len(data))):
-        data += more
-    return data
+    pieces: list[bytes] = []
+    while size and (more := source.read(size)):
+        pieces.append(more)
+        size -= len(more)
+    return b"".join(pieces)

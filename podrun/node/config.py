@@ -26,6 +26,7 @@ class ImageLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     path_bytes: int = 4096
     name_bytes: int = 255
     header_bytes: int = 1 << 20  # one extended header: long names, extended attributes
+    window_bytes: int = 32 << 20  # of earlier output that a zstd stream may refer to: memory
     layers: int = 127  # of one image
     document_bytes: int = 4 << 20  # a manifest, an index or a configuration
 
@@ -50,6 +51,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     certs_dirs: tuple[str, ...] = ("/etc/containers/certs.d", "/etc/docker/certs.d")
     auth_file: str = ""  # "": where docker and podman look
     max_parallel_image_pulls: int = 2
+    image_pull_backoff: float = 10.0  # after the first failure; then twice as long, up to 300
     max_parallel_layers: int = 3
     image_limits: ImageLimits = ImageLimits()
     # image garbage collection, with the kubelet's names and defaults
