@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from podrun.image import attributes, lower
-from podrun.image.tree import DIRECTORY
+from podrun.image.mkdirs import DIRECTORY
 from podrun.linux.openat import STRAIGHT, openat2
 from podrun.linux.trees import remove_tree
 

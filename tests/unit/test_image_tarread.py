@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podrun.image.tarread import REGULAR, Entry, TarReader, nanoseconds
+from podrun.image.pax import nanoseconds
+from podrun.image.tarread import REGULAR, Entry, TarReader
 from podrun.image.tarwrite import END, header
 from podrun.image.types import BadArchive, Limits
 
