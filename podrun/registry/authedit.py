@@ -23,7 +23,7 @@ from podrun.node.records import write_record
 from podrun.registry import authentry, authfile, authpaths, helpers
 from podrun.registry.authpaths import Source
 from podrun.registry.config import AUTH_FILES
-from podrun.registry.types import Credential, RegistryError
+from podrun.registry.types import Credential, Misconfigured
 
 
 def login(
@@ -99,7 +99,7 @@ def _helper(file: authfile.AuthFile, place: str, source: Source) -> str:
     host, slash, _ = place.partition("/")
     name = file.helper(host)
     if name and slash:
-        raise RegistryError(
+        raise Misconfigured(
             f"{source.path} has a credential helper for {host}, and so no login for {place}",
             hint=f"log in to {host}",
         )
@@ -150,7 +150,7 @@ def _refuse_foreign(directory: Path) -> None:
     """Where somebody else can exchange files, root had better not write."""
     owner = directory.stat().st_uid
     if owner not in (0, os.geteuid()):
-        raise RegistryError(
+        raise Misconfigured(
             f"{directory} belongs to uid {owner}: no login is written there",
             hint="run it without sudo -E, or set authFile in the configuration",
         )

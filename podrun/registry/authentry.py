@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import msgspec
 
 from podrun.registry.name import DEFAULT_DOMAIN
-from podrun.registry.types import Credential, RegistryError
+from podrun.registry.types import Credential, Misconfigured, RegistryError
 
 HUB_KEY = "https://index.docker.io/v1/"  # what docker calls Docker Hub
 _HUB_NAMES = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
@@ -63,7 +63,7 @@ def _decoded(auth: str, where: str) -> tuple[str, str]:
 
 
 def _broken(where: str, why: str) -> RegistryError:
-    return RegistryError(f"{where}: auth {why}", hint="log in again: `podrun login`")
+    return Misconfigured(f"{where}: auth {why}", hint="podrun login writes it anew")
 
 
 def place_of(key: str) -> str:

@@ -17,7 +17,7 @@ from podrun.registry import authentry, authpaths, helpers
 from podrun.registry.authentry import HUB_KEY, Entry
 from podrun.registry.authpaths import Source
 from podrun.registry.name import DEFAULT_DOMAIN
-from podrun.registry.types import Credential, RegistryError
+from podrun.registry.types import Credential, Misconfigured, RegistryError
 
 
 class AuthFile(msgspec.Struct, rename="camel"):
@@ -87,14 +87,14 @@ def parse(data: bytes, path: str, *, legacy: bool = False) -> AuthFile:
     try:
         document = msgspec.json.decode(data) if data.strip() else {}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise RegistryError(f"{path} is not JSON: {error}") from None
+        raise Misconfigured(f"{path} is not JSON: {error}") from None
     if isinstance(document, dict):
         document = {"auths": document} if legacy else document
         _each_entry(document.get("auths"), path)
     try:
         return msgspec.convert(document, AuthFile)
     except msgspec.ValidationError as error:
-        raise RegistryError(f"{path}: {error}") from None
+        raise Misconfigured(f"{path}: {error}") from None
 
 
 def _each_entry(auths: Any, path: str) -> None:
@@ -103,4 +103,4 @@ def _each_entry(auths: Any, path: str) -> None:
         try:
             msgspec.convert(value, Entry)
         except msgspec.ValidationError as error:
-            raise RegistryError(f"{path}: auths[{key!r}]: {error}") from None
+            raise Misconfigured(f"{path}: auths[{key!r}]: {error}") from None

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from podrun.node.config import Config
-from podrun.registry.types import RegistryError
+from podrun.registry.types import Misconfigured
 
 RUN = Path("/run")
 _MAX = 1 << 20  # bytes of a file of logins
@@ -69,7 +69,7 @@ def shared(config: Config, environ: Mapping[str, str]) -> Source:
     return next(s for s in every if s.setting or s.path.name == "config.json")
 
 
-def sudo_uid(environ: Mapping[str, str]) -> int | None:
+def sudo_uid(environ: Mapping[str, str] = os.environ) -> int | None:
     """Who ran us by sudo, None: nobody."""
     uid = environ.get("SUDO_UID", "")
     return int(uid) if uid.isdecimal() and os.geteuid() == 0 else None
@@ -89,13 +89,13 @@ def read(source: Source, *, insist: bool = False) -> Content | None:
         return None
     except OSError as error:
         if insist:
-            raise RegistryError(f"{name}: {error.strerror}") from None
+            raise Misconfigured(f"{name}: {error.strerror}") from None
         return None
     with open(fd, "rb") as file:
         status = os.fstat(fd)
         if doubt := _doubt(status, source):
             if insist:
-                raise RegistryError(f"{name} {doubt}: it is not used")
+                raise Misconfigured(f"{name} {doubt}: it is not used")
             return None
         safe = status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
         return Content(file.read(_MAX), safe)

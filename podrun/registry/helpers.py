@@ -17,7 +17,7 @@ import subprocess
 
 import msgspec
 
-from podrun.registry.types import Credential, RegistryError
+from podrun.registry.types import Credential, Misconfigured, RegistryError
 
 PREFIX = "docker-credential-"
 SECONDS = 30.0
@@ -70,7 +70,7 @@ def _run(name: str, verb: str, given: bytes, source: str) -> bytes | None:
     It runs in a session of its own, so that what it started ends with it when time is out.
     """
     if not _WORD.fullmatch(name):
-        raise RegistryError(f"{source}: {name!r} is not the name of a credential helper")
+        raise Misconfigured(f"{source}: {name!r} is not the name of a credential helper")
     try:
         process = subprocess.Popen(
             [f"{PREFIX}{name}", verb],
@@ -106,4 +106,4 @@ def _reason(said: bytes, code: int) -> str:
 
 
 def _failed(name: str, source: str, why: str) -> RegistryError:
-    return RegistryError(f"credential helper {PREFIX}{name} {why}", hint=f"{source} names it")
+    return Misconfigured(f"credential helper {PREFIX}{name} {why}", hint=f"{source} names it")

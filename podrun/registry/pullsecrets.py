@@ -18,7 +18,6 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from podrun.registry.authentry import Entry
 from podrun.registry.authfile import parse
 from podrun.registry.name import DEFAULT_DOMAIN
 from podrun.registry.types import Credential, RegistryError
@@ -30,7 +29,7 @@ _HUB = f"index.{DEFAULT_DOMAIN}"
 
 
 class PullSecret(msgspec.Struct, frozen=True):
-    """``name`` is for messages ("default/regcred"); ``payload`` is what the Secret has, decoded."""
+    """``name`` is for messages ("default/regcred"), ``type`` is one of DATA_KEYS."""
 
     name: str
     type: str
@@ -52,8 +51,11 @@ class SecretKeyring:
     def __init__(self, secrets: Iterable[PullSecret]) -> None:
         self._logins: dict[str, list[Credential]] = {}
         for secret in secrets:
-            for key, entry in _entries(secret).items():
-                self._add(key, entry.credential(f"secret {secret.name}: auths[{key!r}]"))
+            try:
+                self._read(secret)
+            except RegistryError as error:
+                error.hint = "`kubectl create secret docker-registry` makes one that is right"
+                raise
 
     def find(self, host: str, repository: str) -> tuple[Credential, ...]:
         image = "/".join(filter(None, (host, repository)))
@@ -62,20 +64,12 @@ class SecretKeyring:
             keys = [_HUB]
         return tuple(login for key in keys for login in self._logins.get(key, ()))
 
-    def _add(self, key: str, credential: Credential | None) -> None:
-        if credential is not None:
-            self._logins.setdefault(_location(key), []).append(credential)
-
-
-def _entries(secret: PullSecret) -> Mapping[str, Entry]:
-    if secret.type not in DATA_KEYS:
-        return {}
-    where = f"secret {secret.name}: {DATA_KEYS[secret.type]}"
-    try:
-        return parse(secret.payload, where, legacy=secret.type == DOCKERCFG).auths
-    except RegistryError as error:
-        error.hint = "`kubectl create secret docker-registry` makes one that is right"
-        raise
+    def _read(self, secret: PullSecret) -> None:
+        where = f"secret {secret.name}: {DATA_KEYS[secret.type]}"
+        auths = parse(secret.payload, where, legacy=secret.type == DOCKERCFG).auths
+        for key, entry in auths.items():
+            if login := entry.credential(f"{where}: auths[{key!r}]"):
+                self._logins.setdefault(_location(key), []).append(login)
 
 
 def _location(key: str) -> str:

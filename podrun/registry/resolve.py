@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 from podrun.registry.conffile import Entry, is_place
 from podrun.registry.name import DEFAULT_DOMAIN, Reference
-from podrun.registry.types import Endpoint, RegistryError
+from podrun.registry.types import Endpoint, Misconfigured
 
 HUB_HOST = "registry-1.docker.io"  # Docker Hub's name is not where it answers
 _SEPARATORS = "/:@"
@@ -72,7 +72,7 @@ def place(
 def _allowed(entries: Iterable[Entry], reference: Reference) -> Entry | None:
     entry = entry_for(entries, str(reference))
     if entry is not None and entry.blocked:
-        raise RegistryError(
+        raise Misconfigured(
             f"{reference} is blocked: {entry.prefix} has blocked = true in {entry.file}"
         )
     return entry
@@ -91,7 +91,7 @@ def _rewritten(
     name = moved.removesuffix(suffix)
     host, slash, path = name.partition("/")
     if not (moved.endswith(suffix) and slash and is_place(name)):
-        raise RegistryError(
+        raise Misconfigured(
             f"{reference} cannot be had from {moved}: {entry.prefix} in {entry.file} leaves no "
             "repository, or changes the tag",
             hint="let prefix and location end in the same part of the name",

@@ -17,6 +17,13 @@ class RegistryError(PodrunError):
         self.status = status
 
 
+class Misconfigured(RegistryError):
+    """What is written here, of registries or of logins, cannot be followed; nobody was asked."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, reason="ErrImagePull")
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """One place that may have a repository: ``https://<host>/v2/<repository>/…``.
 
