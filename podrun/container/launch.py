@@ -25,10 +25,11 @@ from typing import NoReturn
 import msgspec
 
 from podrun.cgroup.group import Group
-from podrun.container import child, devices, message, streams
+from podrun.container import child, devices, imagevolume, message, streams
 from podrun.container.spec import (
     ContainerRecord,
     ContainerSpec,
+    VolumeMount,
     record_path,
     socket_path,
 )
@@ -102,11 +103,16 @@ def _prepare(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, attempt: Path
     mounts = [
         (make(), target) for target, make in _own(pod, sandbox, spec).items() if target not in taken
     ]
-    mounts += [
-        (volumes.open_mount(m.volume, pod, read_only=m.read_only), m.target) for m in spec.mounts
-    ]
+    mounts += [(_open_volume(m, pod), m.target) for m in spec.mounts]
     mounts.sort(key=lambda m: posixpath.normpath(m[1]).count("/"))  # none hides another
     return child.Prepared(root=root.fd, mounts=tuple(mounts), pause=pause, note=root.note)
+
+
+def _open_volume(wanted: VolumeMount, pod: PodPaths) -> int:
+    volume, sub_path = wanted.volume, wanted.sub_path
+    if volume.kind == "image":
+        return imagevolume.open_mount(volume, wanted.lowers, sub_path, pod)
+    return volumes.open_mount(volume, pod, read_only=wanted.read_only, sub_path=sub_path)
 
 
 def _own(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec) -> dict[str, Callable[[], int]]:

@@ -18,9 +18,13 @@ DEFAULT_CAPABILITIES = (
 
 
 class VolumeMount(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``sub_path`` is relative to the volume; ``lowers`` are an image's layers, topmost first."""
+
     volume: Volume
     target: str
     read_only: bool = False
+    sub_path: str = ""
+    lowers: tuple[str, ...] = ()
 
 
 class Process(msgspec.Struct, frozen=True, omit_defaults=True):

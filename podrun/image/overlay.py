@@ -68,13 +68,13 @@ def _open(path: Path, opened: contextlib.ExitStack) -> int:
 
 
 def mount_by_namespace(lowers: Sequence[Path], upper: Path, work: Path) -> int:
-    with _private_mounts():
+    with private_mounts():
         return _mount_here(lowers, upper, work, upper.parent)
 
 
 def mount_on_tmpfs(lowers: Sequence[Path], directory: Path) -> int:
     """An overlay whose upper layer is a tmpfs of its own, gone with the last user of the mount."""
-    with _private_mounts():
+    with private_mounts():
         mount.mount("podrun", str(directory), "tmpfs", 0, "mode=0755")
         upper, work = directory / "upper", directory / "work"
         upper.mkdir(mode=0o755)
@@ -97,7 +97,7 @@ def _mount_here(lowers: Sequence[Path], upper: Path, work: Path, target: Path) -
 
 
 @contextlib.contextmanager
-def _private_mounts() -> Iterator[None]:
+def private_mounts() -> Iterator[None]:
     """A mount namespace of our own for a while; its mounts vanish with it, detached copies stay."""
     with contextlib.ExitStack() as undo:
         directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

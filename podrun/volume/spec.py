@@ -6,7 +6,10 @@ import msgspec
 
 
 class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``kind`` is emptyDir or hostPath; ``path`` and ``path_type`` belong to hostPath."""
+    """``kind`` is emptyDir, hostPath or image; ``path`` and ``path_type`` belong to hostPath.
+
+    The layers of an image volume are found anew for every container (``VolumeMount.lowers``).
+    """
 
     name: str
     kind: str

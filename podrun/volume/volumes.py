@@ -2,10 +2,12 @@
 
 emptyDir   a directory of the pod, 0777 whatever the umask, gone with the pod
 hostPath   a path of the host, checked against its type; never removed
+image      layers, put together for each container by itself (podrun.container.imagevolume)
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -15,41 +17,58 @@ from podrun.errors import MechanismFailed
 from podrun.linux import mount
 from podrun.linux.trees import remove_tree
 from podrun.node.paths import PodPaths
+from podrun.volume import subpath
 from podrun.volume.spec import Volume
+
+_CLONE = mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC | mount.AT_EMPTY_PATH
 
 
 def make(volume: Volume, pod: PodPaths) -> None:
     """Idempotent. Raises MechanismFailed (reason FailedMount) on a hostPath of the wrong type."""
     if volume.kind == "emptyDir":
         _make_empty_dir(pod.volume(volume.name))
-    else:
+    elif volume.kind == "hostPath":
         _make_host_path(volume)
 
 
 def source(volume: Volume, pod: PodPaths) -> Path:
-    """Where the volume's content is on the host."""
-    return pod.volume(volume.name) if volume.kind == "emptyDir" else Path(volume.path)
+    """Where the volume's content is on the host; of an image a copy, should one be needed."""
+    return Path(volume.path) if volume.kind == "hostPath" else pod.volume(volume.name)
 
 
-def open_mount(volume: Volume, pod: PodPaths, *, read_only: bool) -> int:
+def open_mount(
+    volume: Volume, pod: PodPaths, *, read_only: bool = False, sub_path: str = ""
+) -> int:
     """A detached mount of the volume, for the container to attach; the caller closes it.
 
-    hostPath carries the mounts below it along, as containerd's rbind does; ``read_only`` is for the
-    top mount alone (recursiveReadOnly is a field of its own).
+    ``sub_path`` is one file or directory of it; a missing one is made, as a directory. hostPath
+    carries the mounts below it along, as containerd's rbind does; ``read_only`` is for the top
+    mount alone (recursiveReadOnly is a field of its own). Raises MechanismFailed.
     """
-    where = source(volume, pod)
+    with contextlib.ExitStack() as opened:
+        try:
+            top = os.open(source(volume, pod), os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            raise failed(f'open volume "{volume.name}"', error) from None
+        opened.callback(os.close, top)
+        if sub_path:
+            try:
+                top = subpath.open_or_make(top, sub_path)
+            except OSError as error:
+                raise sub_path_failed(volume, sub_path, error) from None
+            opened.callback(os.close, top)
+        return _clone(volume, top, mount.MOUNT_ATTR_RDONLY if read_only else 0)
+
+
+def _clone(volume: Volume, top: int, attributes: int) -> int:
     try:
-        fd = mount.open_tree(
-            mount.AT_FDCWD,
-            str(where),
-            mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC | mount.AT_RECURSIVE,
-        )
+        fd = mount.open_tree(top, "", _CLONE | mount.AT_RECURSIVE)
     except OSError as error:
-        raise _failed(f'open volume "{volume.name}"', error) from None
+        raise failed(f'open volume "{volume.name}"', error) from None
     try:
         mount.mount_setattr(fd, propagation=mount.MS_PRIVATE, recursive=True)
-        if read_only:
-            mount.mount_setattr(fd, attr_set=mount.MOUNT_ATTR_RDONLY)
+        if attributes:
+            mount.mount_setattr(fd, attr_set=attributes)
     except BaseException:
         os.close(fd)
         raise
@@ -76,7 +95,7 @@ def _make_host_path(volume: Volume) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
         mode = path.stat().st_mode
     except OSError as error:
-        raise _failed(f'hostPath of volume "{volume.name}"', error) from None
+        raise failed(f'hostPath of volume "{volume.name}"', error) from None
     wanted = _TYPES.get(kind)
     if wanted is not None and not wanted(mode):
         raise MechanismFailed(
@@ -97,7 +116,15 @@ _TYPES: dict[str, Callable[[int], bool]] = {
 }
 
 
-def _failed(step: str, error: OSError) -> MechanismFailed:
-    failed = MechanismFailed.from_oserror(step, error)
-    failed.reason = "FailedMount"
-    return failed
+def failed(step: str, error: OSError) -> MechanismFailed:
+    mechanism = MechanismFailed.from_oserror(step, error)
+    mechanism.reason = "FailedMount"
+    return mechanism
+
+
+def sub_path_failed(volume: Volume, sub_path: str, error: OSError) -> MechanismFailed:
+    """In the kubelet's words, and with the reason it gives the container."""
+    step = f'failed to prepare subPath "{sub_path}" for volumeMount "{volume.name}"'
+    mechanism = MechanismFailed.from_oserror(step, OSError(error.errno, error.strerror))
+    mechanism.reason = "CreateContainerConfigError"
+    return mechanism

@@ -1,0 +1,176 @@
+"""Image volumes: an image's files in a container, read-only, whole or a part of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from podrun.container import imagevolume
+from podrun.errors import MechanismFailed
+from podrun.linux import mount
+from podrun.node.config import Config
+from podrun.node.paths import Paths, PodPaths
+from podrun.volume import volumes
+from podrun.volume.spec import Volume
+from tests.integration.image_lab import directory, member, symlink, tree, unpacked
+from tests.integration.test_image_rootfs import in_child
+
+FILES = Volume("files", "image")
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> PodPaths:
+    return Paths(Config(state_root=str(tmp_path / "state"))).pod("u", "default", "web")
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> list[str]:
+    """Three, topmost first, as the store has them: each tree is the ``fs`` of a directory."""
+    for name in ("low", "mid", "top"):
+        (tmp_path / name).mkdir()
+    low = unpacked(
+        tmp_path / "low/fs", directory("./", mode=0o751, uid=5), directory("d"),
+        member("d/gone", b"1"), member("d/stays", b"2"), member("replaced", b"4"),
+        directory("opaque"), member("opaque/old"), directory("sub"), member("sub/low", b"l"),
+    )  # fmt: skip
+    mid = unpacked(
+        tmp_path / "mid/fs", member("d/.wh.gone"), member("replaced", b"new", mode=0o4711, uid=9),
+        member("opaque/.wh..wh..opq"), member("opaque/new", b"5"), lowers=[low],
+    )  # fmt: skip
+    top = unpacked(
+        tmp_path / "top/fs", member("sub/top", b"t"), symlink("link", "/sub"),
+        symlink("out", "../../../../etc"), lowers=[mid, low],
+    )  # fmt: skip
+    return [str(path) for path in (top, mid, low)]
+
+
+def look(layers: list[str], pod: PodPaths, sub_path: str, body: Callable[[Path], None]) -> None:
+    """``body`` on the mount, which is nowhere attached."""
+
+    def child() -> None:
+        fd = imagevolume.open_mount(FILES, layers, sub_path, pod)
+        body(Path(f"/proc/self/fd/{fd}"))
+
+    in_child(child)
+
+
+def shows_all(root: Path) -> None:
+    assert sorted(os.listdir(root)) == ["d", "link", "opaque", "out", "replaced", "sub"]
+    assert os.listdir(root / "d") == ["stays"]
+    assert os.listdir(root / "opaque") == ["new"]
+    assert sorted(os.listdir(root / "sub")) == ["low", "top"]
+    status = (root / "replaced").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (9, 0o4711)
+
+
+def refuses_all(root: Path) -> None:
+    """Read-only, no execution, no set-user-ID, no devices: by its mount, whatever the modes."""
+    flags = os.statvfs(root).f_flag
+    wanted = os.ST_RDONLY | os.ST_NOEXEC | os.ST_NOSUID | os.ST_NODEV
+    assert flags & wanted == wanted
+    with pytest.raises(OSError, match="Read-only"):
+        (root / "fresh").mkdir()
+    with pytest.raises(OSError, match="Read-only"):
+        os.chmod(root, 0o777)
+
+
+def test_several_layers_are_one_tree(layers: list[str], pod: PodPaths) -> None:
+    before = [tree(Path(layer)) for layer in layers]
+    mounts = Path("/proc/self/mountinfo").read_text()
+
+    def body(root: Path) -> None:
+        shows_all(root)
+        refuses_all(root)
+
+    look(layers, pod, "", body)
+    assert [tree(Path(layer)) for layer in layers] == before
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    assert not pod.root.exists()
+
+
+def test_one_layer_is_its_tree(layers: list[str], pod: PodPaths) -> None:
+    def body(root: Path) -> None:
+        assert root.stat().st_ino == Path(layers[-1]).stat().st_ino
+        refuses_all(root)
+
+    look(layers[-1:], pod, "", body)
+    assert os.access(layers[-1], os.W_OK)  # only the copy of the mount is read-only
+    (Path(layers[-1]) / "fresh").mkdir()
+
+
+def test_without_overlayfs_a_copy_is_made_once(
+    layers: list[str], pod: PodPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_overlay(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+        if kind == "overlay":
+            raise OSError(errno.ENODEV, "No such device", target)
+        real(source, target, kind, flags, data)
+
+    real = mount.mount
+    monkeypatch.setattr(mount, "mount", no_overlay)
+    for _ in range(2):
+        look(layers, pod, "", shows_all)
+        look(layers, pod, "sub", refuses_all)
+    assert os.listdir(pod.volume("files")) == ["copy"]
+    volumes.remove_all(pod)
+    assert not pod.volume("files").exists()
+
+
+@pytest.mark.parametrize(("sub_path", "shown"), [
+    ("sub", ["low", "top"]),
+    ("link", ["low", "top"]),
+    ("d/../opaque", ["new"]),
+])  # fmt: skip
+def test_a_part_of_the_merged_tree(
+    layers: list[str], pod: PodPaths, sub_path: str, shown: list[str]
+) -> None:
+    def body(root: Path) -> None:
+        assert sorted(os.listdir(root)) == shown
+        refuses_all(root)
+
+    look(layers, pod, sub_path, body)
+
+
+def test_one_file(layers: list[str], pod: PodPaths) -> None:
+    def body(file: Path) -> None:
+        assert file.read_bytes() == b"new"
+        with pytest.raises(OSError, match="Read-only"):
+            file.write_bytes(b"x")
+
+    for some in (layers, layers[1:2]):
+        look(some, pod, "replaced", body)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("sub_path", ["none", "sub/none", "d/gone", "out", "out/passwd"])
+def test_what_is_not_there_is_told_and_not_made(
+    layers: list[str], pod: PodPaths, sub_path: str, count: int
+) -> None:
+    def child() -> None:
+        with pytest.raises(MechanismFailed) as raised:
+            imagevolume.open_mount(FILES, layers[:count], sub_path, pod)
+        assert raised.value.reason == "CreateContainerError"
+        assert raised.value.message == (
+            f'ImageVolumeMountFailed: subPath "{sub_path}" does not exist in image volume "files"'
+        )
+
+    before = [tree(Path(layer)) for layer in layers]
+    in_child(child)
+    assert [tree(Path(layer)) for layer in layers] == before
+
+
+def test_the_host_as_a_volume_shows_only_its_root_file_system(pod: PodPaths) -> None:
+    def child() -> None:
+        fd = imagevolume.open_mount(FILES, ["/"], "", pod)
+        root = Path(f"/proc/self/fd/{fd}")
+        assert (root / "etc/passwd").exists()
+        assert os.listdir(root / "proc") == []
+        with pytest.raises(MechanismFailed, match="cross-device link"):
+            imagevolume.open_mount(FILES, ["/"], "proc/self", pod)
+
+    in_child(child)
