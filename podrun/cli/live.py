@@ -1,6 +1,7 @@
 """What is happening, on a terminal: one line an object, rewritten in place on stderr.
 
-Anywhere else nothing is shown but results: logs and scripts want those alone.
+Anywhere else nothing is shown but results, and what ``note`` tells: logs and scripts want those
+alone.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from types import TracebackType
 
 import click
 
-_CLEAR_LINE = "\r\x1b[K"
-_UP = "\x1b[{}A"
+_CLEAR_LINE = "\x1b[K"
+_UP = "\r\x1b[{}A"
 _CLEAR_BELOW = "\x1b[J"
 
 
@@ -24,6 +25,7 @@ class Live:
         self._shown = terminal and not quiet
         self._quiet = quiet
         self._lines: dict[str, str] = {}
+        self._settled: set[str] = set()
         self._drawn = 0
 
     def __enter__(self) -> Live:
@@ -39,13 +41,24 @@ class Live:
 
     def say(self, name: str, text: str) -> None:
         """``text`` is what ``name`` is doing now."""
+        self.line(name, f"{name}: {' '.join(text.split())}")
+
+    def line(self, name: str, text: str, *, draw: bool = True, settled: bool = False) -> None:
+        """The whole line of ``name``. What is ``settled`` goes first when the screen is full."""
         if self._shown:
             self._lines[name] = text
-            self._draw()
+            (self._settled.add if settled else self._settled.discard)(name)
+            if draw:
+                self._draw()
 
     def done(self, name: str) -> None:
         if self._lines.pop(name, None) is not None:
             self._draw()
+
+    def note(self, text: str) -> None:
+        """A line on stderr, where there is no terminal to show it live; none with ``--quiet``."""
+        if not self._shown and not self._quiet:
+            click.echo(text, err=True)
 
     def result(self, text: str) -> None:
         """A line on stdout that stays, unless ``--quiet``."""
@@ -61,15 +74,25 @@ class Live:
         self._draw()
 
     def _draw(self) -> None:
+        """One write, over what is there: nothing flickers."""
         if not self._shown:
             return
-        columns = _columns()
-        self._erase()
-        for name, text in self._lines.items():
-            line = f"{name}: {' '.join(text.split())}"
-            sys.stderr.write(line[: columns - 1] + "\n")
-        self._drawn = len(self._lines)
+        wide, lines = columns(), self._visible()
+        up = _UP.format(self._drawn) if self._drawn else ""
+        text = "".join(f"{line[: wide - 1]}{_CLEAR_LINE}\n" for line in lines)
+        sys.stderr.write(up + text + _CLEAR_BELOW)
         sys.stderr.flush()
+        self._drawn = len(lines)
+
+    def _visible(self) -> list[str]:
+        """What fits on the screen: the cursor cannot go up beyond it."""
+        room = max(_rows() - 1, 1)
+        excess = len(self._lines) - room
+        left_out = [name for name in self._lines if name in self._settled][: max(excess, 0)]
+        lines = [line for name, line in self._lines.items() if name not in left_out]
+        if len(lines) > room:
+            return [*lines[: room - 1], f"… and {len(lines) - room + 1} more"]
+        return lines
 
     def _erase(self) -> None:
         if self._drawn:
@@ -78,10 +101,17 @@ class Live:
         self._drawn = 0
 
 
-def _columns() -> int:
+def columns() -> int:
     """$COLUMNS, else what stderr's terminal says; shutil's answer would cost 4 ms of imports."""
     told = os.environ.get("COLUMNS", "")
     try:
         return int(told) if told.isdecimal() else os.get_terminal_size(2).columns or 80
     except OSError:
         return 80
+
+
+def _rows() -> int:
+    try:
+        return os.get_terminal_size(2).lines or 24
+    except OSError:
+        return 24

@@ -81,21 +81,25 @@ class _Push:
         what = f"the manifest {self._image.manifest[:19]}"
         _, media_type = manifest.kind_of(data, "", what)
         document = manifest.manifest(data, config.image_limits, what)
-        for blob in dict.fromkeys((*document.layers, document.config)):
-            self._send(blob)
+        for layer in dict.fromkeys(document.layers):
+            self._send(layer, self._tell)
+        self._send(document.config, no_progress)
         name = self._reference.tag or self._reference.digest
         self._repository.put_manifest(name, media_type, data)
 
-    def _send(self, blob: oci.Descriptor) -> None:
+    def _send(self, blob: oci.Descriptor, tell: PullProgress) -> None:
+        def say(state: State, done: int) -> None:
+            tell(LayerProgress(blob.digest, state, done, blob.size))
+
         if self._there(blob):
-            self._say(blob, "exists", blob.size)
+            say("exists", blob.size)
             return
-        self._say(blob, "uploading", 0)
+        say("uploading", 0)
         with open(self._store.layout.blob_path(blob.digest), "rb") as file:
             self._repository.upload(
-                blob.digest, blob.size, file, lambda sent: self._say(blob, "uploading", sent)
+                blob.digest, blob.size, file, lambda sent: say("uploading", sent)
             )
-        self._say(blob, "done", blob.size)
+        say("done", blob.size)
 
     def _there(self, blob: oci.Descriptor) -> bool:
         if self._repository.has_blob(blob.digest):
@@ -113,6 +117,3 @@ class _Push:
             if other.domain == self._reference.domain and other.path != self._reference.path:
                 found += [other.path] if blob.digest in {b.digest for b in manifest_.layers} else []
         return found
-
-    def _say(self, blob: oci.Descriptor, state: State, done: int) -> None:
-        self._tell(LayerProgress(blob.digest, state, done, blob.size))

@@ -99,8 +99,10 @@ def test_standard_input_and_output(podrun: Podrun, tar: Path, tmp_path: Path) ->
         (["rm", "localhost/host"], 2, "cannot be removed"),
         (["inspect", "nothing"], 1, "not in the local store"),
         (["save", "nothing", "-f", "/nonexistent/x"], 1, "nonexistent"),
-        (["pull", "x"], 1, "not built yet"),
-        (["push", "x"], 1, "not built yet"),
+        (["pull", "Bad Name"], 2, "couldn't parse image name"),
+        (["pull", "localhost:1/x", "--platform", "windows/amd64"], 2, "no platform of Linux"),
+        (["push", "nothing"], 1, "not in the local store"),
+        (["push", "localhost/host"], 2, "cannot be pushed"),
         (["ls", "-o", "wide"], 2, "output format"),
     ],
 )
