@@ -24,6 +24,7 @@ HOMES: dict[str, tuple[str, ...] | None] = {
     "h11": ("probe",),
     "h2": ("probe",),
     "isal": ("image",),
+    "matplotlib": ("cli",),
     "msgspec": None,
     "prctl": ("linux",),
     "psutil": ("agent", "cli"),
