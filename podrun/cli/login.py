@@ -106,13 +106,19 @@ def _try(
     import msgspec
 
     from podrun.registry.client import check_login
+    from podrun.registry.types import RegistryError
 
     host, _, path = place.partition("/")
     endpoint = registries.registry(host, path)
     if not tls_verify and not endpoint.insecure:
         endpoint = msgspec.structs.replace(endpoint, insecure=True)
         _note(f"pulls still verify {host}: insecure = true in {config.registries_conf} changes it")
-    check_login(endpoint, credential, config.certs_dirs)
+    try:
+        check_login(endpoint, credential, config.certs_dirs)
+    except RegistryError as error:
+        if error.status in (401, 403):
+            error.hint = "are name and password right? some registries want a token as password"
+        raise
 
 
 def _keep(config: Config, registries: Registries, place: str, credential: Credential) -> None:
