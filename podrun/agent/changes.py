@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from podrun.agent import protocol
+from podrun.agent import admission, protocol, worker
 from podrun.agent.podstore import StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.restarts import Restart
@@ -46,10 +46,19 @@ class Changes:
 
     # ── apply ───────────────────────────────────────────────────────────────────────────────────
 
-    async def apply(self, request: protocol.Apply) -> dict[str, Any]:
-        """Accept them all, then wait as asked. Raises WaitTimeout; the pods go on."""
+    async def apply(self, request: protocol.Apply, payload: bytes) -> dict[str, Any]:
+        """Accept the pods of all manifests, then wait as asked.
+
+        Raises InvalidManifest and UsageError: nothing has changed; WaitTimeout: the pods go on.
+        """
+        sources = protocol.split(request, payload)
+        name = self._agent.node.name
+        answer = await worker.run(admission.admit_here, sources, request.namespace, name)
+        admitted = msgspec.convert(answer, admission.Admitted)
+        for note in admitted.notes:
+            self._progress({"note": note})
         tasks = []
-        for pod in request.pods:
+        for pod in admitted.pods:
             task, result = self._accept(pod, request.owner_gid)
             tasks.append(task)
             self._say(task, result=result)

@@ -2,24 +2,30 @@
 
 connect ──refused or no socket──► start the agent, wait until it listens ──► connect again
    │
-   └──► one request line ──► progress lines … ──► done or error
+   └──► one request line, what belongs to it ──► progress lines … ──► done or error
+
+Imports nothing that is large: every command that changes something waits for it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
+from podrun.errors import MechanismFailed, Unavailable, UsageError, from_wire
 
-from podrun.agent.protocol import MAX_LINE, VERSION
-from podrun.errors import MechanismFailed, Unavailable, from_wire
-from podrun.node.config import Config
-from podrun.node.paths import Paths
+if TYPE_CHECKING:
+    from podrun.node.config import Config
+    from podrun.node.endpoint import Endpoint
+
+VERSION = 1
+#: bytes of a line, and of what follows it
+MAX_REQUEST = 16 << 20
 
 #: how often a connection may find an agent that is just leaving
 _TRIES = 5
@@ -34,32 +40,44 @@ UNIT_DIRECTORIES = (
 SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 
 
-def call(config: Config, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def call(
+    node: Config | Endpoint,
+    request: dict[str, Any],
+    payload: bytes = b"",
+    *,
+    before_start: Callable[[], object] | None = None,
+) -> Iterator[dict[str, Any]]:
     """Yield the agent's progress mappings; returns when done. Raises PodrunError.
 
-    The last mapping yielded is ``{"done": …}``.
+    The last mapping yielded is ``{"done": …}``. ``before_start`` is called when no agent runs: what
+    it raises, no agent is started for.
     """
-    line = msgspec.json.encode({"version": VERSION, **request}) + b"\n"
-    if len(line) > MAX_LINE:
-        raise MechanismFailed(f"the request is larger than {MAX_LINE} bytes")
+    line = json.dumps({"version": VERSION, **request}).encode() + b"\n"
+    if max(len(line), len(payload)) > MAX_REQUEST:
+        raise UsageError(f"the request is larger than {MAX_REQUEST >> 20} MiB")
     for _ in range(_TRIES):
-        with _connect(config) as connection, connection.makefile("rb") as answers:
+        with _connect(node, before_start) as connection, connection.makefile("rb") as answers:
+            first = b""
             try:
-                connection.sendall(line)
+                connection.sendall(line + payload)
                 first = answers.readline()
             except (BrokenPipeError, ConnectionResetError):
-                first = b""
+                pass
             if not first:
                 continue  # it was leaving: nothing was done
             yield from _answers(first, answers)
             return
-    raise Unavailable("the agent closes every connection", hint=f"see {Paths(config).agent_log}")
+    raise Unavailable("the agent closes every connection", hint=f"see {_log(node)}")
+
+
+def _log(node: Config | Endpoint) -> str:
+    return f"{node.log_root}/agent.log"
 
 
 def _answers(first: bytes, rest: Any) -> Iterator[dict[str, Any]]:
     line = first
     while line:
-        answer = msgspec.json.decode(line, type=dict[str, Any])
+        answer = json.loads(line)
         if "error" in answer:
             raise from_wire(answer["error"])
         yield answer.get("progress", answer)
@@ -72,27 +90,31 @@ def _answers(first: bytes, rest: Any) -> Iterator[dict[str, Any]]:
     )
 
 
-def _connect(config: Config) -> socket.socket:
-    found = try_connect(config)
+def _connect(
+    node: Config | Endpoint, before_start: Callable[[], object] | None = None
+) -> socket.socket:
+    found = try_connect(node)
+    if found is None and before_start is not None:
+        before_start()
     deadline = time.monotonic() + _START_TIMEOUT
     while found is None:
-        start(config)
-        found = try_connect(config)
+        start(node)
+        found = try_connect(node)
         if found is None:
             time.sleep(0.01)
         if found is None and time.monotonic() > deadline:
             raise Unavailable(
                 f"the agent does not start within {_START_TIMEOUT:g} s",
-                hint=f"see {Paths(config).agent_log}, or run `podrun agent` to watch it",
+                hint=f"see {_log(node)}, or run `podrun agent` to watch it",
             )
     return found
 
 
-def try_connect(config: Config) -> socket.socket | None:
+def try_connect(node: Config | Endpoint) -> socket.socket | None:
     """A connection to the agent, or None when there is none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.connect(str(Paths(config).socket))
+        connection.connect(f"{node.run_root}/agent.sock")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
@@ -107,7 +129,7 @@ def detached_command() -> tuple[str, ...]:
     return sys.executable, "-m", "podrun.agent.main", "--detached"
 
 
-def start(config: Config) -> None:
+def start(node: Config | Endpoint) -> None:
     """Start an agent in the background and wait until it listens, or has found another one.
 
     By its systemd unit where that is installed; else, and where that fails, detached from us.
@@ -117,7 +139,7 @@ def start(config: Config) -> None:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        _become_agent(config, write)
+        _become_agent(node, write)
     os.close(write)
     os.waitpid(child, 0)
     os.read(read, 1)  # the end of the pipe: it listens, or it is gone
@@ -140,7 +162,7 @@ def _start_unit() -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def _become_agent(config: Config, ready: int) -> NoReturn:
+def _become_agent(node: Config | Endpoint, ready: int) -> NoReturn:
     """Own session, no terminal, no inherited descriptor, a clean environment. Never returns."""
     try:
         if os.fork():  # its parent is not us: nobody has to reap it
@@ -154,7 +176,7 @@ def _become_agent(config: Config, ready: int) -> NoReturn:
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
-            **config.environment(),
+            **node.environment(),
         }
         command = [*detached_command(), "--ready-fd", str(ready)]
         os.execve(command[0], command, environment)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from podrun.api.pod import Pod
+from podrun.agent.client import MAX_REQUEST, VERSION
 from podrun.errors import UsageError
 
-VERSION = 1
-MAX_LINE = 16 << 20
+
+class Source(msgspec.Struct, frozen=True):
+    """A manifest that follows the request's line; ``name`` is for messages, ``size`` in bytes."""
+
+    name: str
+    size: Annotated[int, msgspec.Meta(ge=0, le=MAX_REQUEST)]
 
 
 class Apply(msgspec.Struct, tag="apply", tag_field="verb", rename="camel", frozen=True):
-    """``wait``: none, started or ready. ``timeout`` in seconds."""
+    """``namespace`` is of pods that name none; ``wait``: none, started or ready; ``timeout`` in
+    seconds. The contents of ``sources`` come after the line, one behind the other.
+    """
 
     version: int
-    pods: tuple[Pod, ...]
+    sources: tuple[Source, ...]
+    namespace: str = ""
     owner_gid: int = 0
     wait: str = "started"
     timeout: float | None = None
@@ -75,6 +82,23 @@ def decode(line: bytes) -> Request:
             hint="`podrun agent --stop` lets the next command start the new agent; pods run on",
         )
     return request
+
+
+def payload_size(request: Request) -> int:
+    """Bytes that follow the line. Raises UsageError when they are too many."""
+    size = sum(source.size for source in request.sources) if isinstance(request, Apply) else 0
+    if size > MAX_REQUEST:
+        raise UsageError(f"the manifests are larger than {MAX_REQUEST >> 20} MiB")
+    return size
+
+
+def split(request: Apply, payload: bytes) -> list[tuple[bytes, str]]:
+    """(content, name) of each source."""
+    found, at = [], 0
+    for source in request.sources:
+        found.append((payload[at : at + source.size], source.name))
+        at += source.size
+    return found
 
 
 def encode(message: dict[str, Any]) -> bytes:

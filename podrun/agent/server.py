@@ -15,12 +15,13 @@ from typing import Any
 
 from podrun.agent import operations, protocol, worker
 from podrun.agent.changes import Changes
+from podrun.agent.client import MAX_REQUEST
 from podrun.agent.logrotate import LogRotation
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.turns import Turns
-from podrun.errors import MechanismFailed, PodrunError, Unavailable
+from podrun.errors import MechanismFailed, PodrunError, Unavailable, UsageError
 from podrun.pod.progress import is_finished
 
 log = logging.getLogger(__name__)
@@ -71,9 +72,7 @@ class Agent:
     async def serve(self, listener: socket.socket) -> None:
         """Until asked to leave, or idle for long enough."""
         listener.setblocking(False)
-        server = await asyncio.start_unix_server(
-            self._client, sock=listener, limit=protocol.MAX_LINE
-        )
+        server = await asyncio.start_unix_server(self._client, sock=listener, limit=MAX_REQUEST)
         try:
             while not self._leaving and (left := self._time_to_idle()) != 0:
                 self._recheck.clear()
@@ -141,11 +140,10 @@ class Agent:
 
         try:
             _require_root(writer)
-            line = await asyncio.wait_for(reader.readline(), timeout=10)
-            if not line.endswith(b"\n"):
-                return
-            result = await self._do(protocol.decode(line), say)
-            say({"done": result})
+            async with asyncio.timeout(10):
+                found = await _read_request(reader)
+            if found is not None:
+                say({"done": await self._do(*found, say)})
         except TimeoutError:
             return
         except PodrunError as error:
@@ -161,11 +159,11 @@ class Agent:
             say({"error": failed.to_wire()})
         await writer.drain()
 
-    async def _do(self, request: protocol.Request, say: Any) -> dict[str, Any]:
+    async def _do(self, request: protocol.Request, payload: bytes, say: Any) -> dict[str, Any]:
         changes = Changes(self, lambda progress: say({"progress": progress}))
         match request:
             case protocol.Apply():
-                return await changes.apply(request)
+                return await changes.apply(request, payload)
             case protocol.Delete():
                 return await changes.delete(request)
             case protocol.Gate():
@@ -177,6 +175,24 @@ class Agent:
                 return {}
             case protocol.Ping():
                 return {"pid": os.getpid(), "pods": len(self.tasks)}
+
+
+async def _read_request(reader: asyncio.StreamReader) -> tuple[protocol.Request, bytes] | None:
+    """The request and what follows its line; None when the client went away before its end.
+
+    Raises UsageError.
+    """
+    try:
+        line = await reader.readline()
+    except ValueError:
+        raise UsageError(f"a request is longer than {MAX_REQUEST >> 20} MiB") from None
+    if not line.endswith(b"\n"):
+        return None
+    request = protocol.decode(line)
+    try:
+        return request, await reader.readexactly(protocol.payload_size(request))
+    except asyncio.IncompleteReadError:
+        return None
 
 
 def _require_root(writer: asyncio.StreamWriter) -> None:

@@ -27,8 +27,8 @@ from podrun.errors import MechanismFailed, PodrunError, from_wire
 from podrun.linux import capability, process
 from podrun.probe.ready import readable
 
-#: a worker's answer is a handful of facts; more is a defect
-_MAX_ANSWER = 1 << 20
+#: a worker's answer is a handful of facts, or the pods of a request; more is a defect
+_MAX_ANSWER = 64 << 20
 
 
 class Lines:
@@ -42,11 +42,14 @@ class Lines:
 
     async def next(self) -> dict[str, Any] | None:
         """The next object, or None at the end. MechanismFailed on something else."""
-        while b"\n" not in self._buffer:
+        end = self._buffer.find(b"\n")
+        while end < 0:
             if self._closed or len(self._buffer) > _MAX_ANSWER:
                 return None
+            seen = len(self._buffer)
             await self._fill()
-        line, _, self._buffer = self._buffer.partition(b"\n")
+            end = self._buffer.find(b"\n", seen)
+        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
         try:
             return msgspec.json.decode(line, type=dict[str, Any])
         except msgspec.MsgspecError as error:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
-from podrun.api.load import LoadedPod
 from podrun.cli.command import Duration, files_option, namespace_option, verb
 from podrun.cli.live import Live
+from podrun.cli.manifests import admitted, read_sources
 from podrun.cli.output import Output, OutputType, as_text
 from podrun.cli.root import owner_gid, require_root
 from podrun.errors import PodrunError
-from podrun.node import config
+
+if TYPE_CHECKING:
+    from podrun.agent.admission import Source
+    from podrun.api.pod import Pod
 
 
 @verb(
@@ -54,27 +59,23 @@ def command(
     created, what differs is changed, the rest is left alone. Returns when every container has been
     started once, unless told otherwise.
     """
-    from podrun.cli.manifests import admitted
-
     if output is not None and not dry_run:
         raise click.UsageError("-o goes with --dry-run only")
-    loaded = admitted([*paths, *files], namespace=namespace)
+    sources = list(read_sources([*paths, *files]))
     if dry_run:
-        return _print(loaded, output or Output("yaml"))
+        return _print(admitted(sources, namespace=namespace), output or Output("yaml"))
+
+    # The agent has loaded what it takes to read them, so it is who does. But no agent is started,
+    # and nobody sent for root, for manifests that are not valid.
+    check = partial(admitted, sources, namespace=namespace, quiet=True)
+    if os.geteuid() != 0:
+        check()
     require_root("apply pods")
-    request = {
-        "version": 1,
-        "verb": "apply",
-        "pods": [msgspec.to_builtins(each.pod) for each in loaded],
-        "ownerGid": owner_gid(),
-        "wait": wait or "started",
-        "timeout": timeout,
-    }
-    return send(request, quiet=quiet)
+    request = _request(sources, namespace, wait, timeout)
+    return send(request, b"".join(map(itemgetter(0), sources)), quiet=quiet, before_start=check)
 
 
-def _print(loaded: Sequence[LoadedPod], output: Output) -> None:
-    pods = [each.pod for each in loaded]
+def _print(pods: Sequence[Pod], output: Output) -> None:
     if output.format == "yaml":
         click.echo("---\n".join(as_text(pod, "yaml") for pod in pods), nl=False)
         return
@@ -82,12 +83,33 @@ def _print(loaded: Sequence[LoadedPod], output: Output) -> None:
     click.echo(as_text(whole, "json"), nl=False)
 
 
-def send(request: dict[str, Any], *, quiet: bool) -> None:
+def _request(
+    sources: Sequence[Source], namespace: str, wait: str | None, timeout: float | None
+) -> dict[str, Any]:
+    return {
+        "verb": "apply",
+        "sources": [{"name": name, "size": len(content)} for content, name in sources],
+        "namespace": namespace,
+        "ownerGid": owner_gid(),
+        "wait": wait or "started",
+        "timeout": timeout,
+    }
+
+
+def send(
+    request: dict[str, Any],
+    payload: bytes = b"",
+    *,
+    quiet: bool,
+    before_start: Callable[[], object] | None = None,
+) -> None:
+    """Have the agent do it, and tell what it tells. PodrunError when a pod cannot go on."""
     from podrun.agent.client import call
+    from podrun.node import endpoint
 
     obstacles: dict[str, str] = {}
     with Live(quiet=quiet) as live:
-        for progress in call(config.load(), request):
+        for progress in call(endpoint.load(), request, payload, before_start=before_start):
             tell(live, progress)
             obstacles = progress.get("done", {}).get("obstacles", {})
     if obstacles:
@@ -96,9 +118,11 @@ def send(request: dict[str, Any], *, quiet: bool) -> None:
 
 
 def tell(live: Live, progress: dict[str, Any]) -> None:
-    """One progress message of the agent: a result, or an event of a pod."""
+    """One progress message of the agent: a note, a result, or an event of a pod."""
     name = progress.get("object", "")
-    if "result" in progress:
+    if "note" in progress:
+        live.warn(f"note: {progress['note']}")
+    elif "result" in progress:
         live.result(f"{name} {progress['result']}")
     elif "event" in progress:
         live.say(name, progress["event"].get("message", ""))

@@ -1,40 +1,46 @@
-"""The manifests a command line names: files, directories, standard input. Imports PyYAML."""
+"""The manifests a command line names: files, directories, standard input."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from podrun.api.admit import admit
-from podrun.api.load import LoadedPod
 from podrun.errors import PodrunError, UsageError
-from podrun.node import config
+
+if TYPE_CHECKING:
+    from podrun.agent.admission import Source
+    from podrun.api.pod import Pod
 
 _ENDINGS = (".yaml", ".yml", ".json")
 _MAX_BYTES = 16 << 20  # no object of Kubernetes is larger than 3 MiB
 
 
-def admitted(files: Iterable[str], *, namespace: str = "") -> tuple[LoadedPod, ...]:
-    """The valid pods of ``files``, with defaults; notes go to stderr, each once.
+def admitted(
+    sources: Iterable[Source], *, namespace: str = "", quiet: bool = False
+) -> tuple[Pod, ...]:
+    """The valid pods of ``sources``, with defaults; notes go to stderr, unless ``quiet``.
 
-    Raises InvalidManifest with everything that is wrong, UsageError when there is nothing to read.
+    Raises InvalidManifest with everything that is wrong. Imports PyYAML.
     """
+    from podrun.agent import admission
+    from podrun.node import config
+
     here = config.load().node_name or os.uname().nodename
-    loaded = admit(list(read_sources(files)), namespace=namespace, node_name=here)
-    for note in dict.fromkeys(map(str, loaded.notes)):
+    found = admission.admitted(sources, namespace=namespace, node_name=here)
+    for note in () if quiet else found.notes:
         click.echo(f"note: {note}", err=True)
-    if namespace:
-        for each in loaded.objects:
-            _check_namespace(each, namespace)
-    return loaded.objects
+    return found.pods
 
 
-def read_sources(files: Iterable[str]) -> Iterator[tuple[bytes, str]]:
-    """(content, name for messages) of each file; a directory stands for the manifests in it."""
+def read_sources(files: Iterable[str]) -> Iterator[Source]:
+    """(content, name for messages) of each file; a directory stands for the manifests in it.
+
+    Raises UsageError when there is nothing to read.
+    """
     names = list(files)
     if not names:
         raise UsageError("no manifest is named", hint="podrun apply FILE, or - for standard input")
@@ -45,40 +51,31 @@ def read_sources(files: Iterable[str]) -> Iterator[tuple[bytes, str]]:
             raise UsageError(
                 f"{name}: podrun does not fetch manifests", hint="curl -L URL | podrun apply -f -"
             )
-        elif Path(name).is_dir():
-            for path in _inside(Path(name)):
-                yield _read(path), str(path)
+        elif os.path.isdir(name):
+            for path in _inside(name):
+                yield _read(path), path
         else:
-            yield _read(Path(name)), name
+            yield _read(name), name
 
 
-def _inside(directory: Path) -> list[Path]:
+def _inside(directory: str) -> list[str]:
     """Not its subdirectories, and no hidden file: those are an editor's."""
     found = sorted(
-        path
-        for path in directory.iterdir()
-        if path.suffix in _ENDINGS and not path.name.startswith(".") and path.is_file()
+        entry.path
+        for entry in os.scandir(directory)
+        if entry.name.endswith(_ENDINGS) and not entry.name.startswith(".") and entry.is_file()
     )
     if not found:
         raise UsageError(f"{directory}: no {', '.join(_ENDINGS)} file in this directory")
     return found
 
 
-def _read(path: Path) -> bytes:
+def _read(path: str) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise PodrunError(f"{path}: {error.strerror}") from None
     if len(data) > _MAX_BYTES:
         raise PodrunError(f"{path}: larger than {_MAX_BYTES >> 20} MiB: this is no manifest")
     return data
-
-
-def _check_namespace(loaded: LoadedPod, namespace: str) -> None:
-    metadata = loaded.pod.metadata
-    if metadata.namespace != namespace:
-        raise UsageError(
-            f"{loaded.source}: pod {metadata.name} is of namespace {metadata.namespace}, "
-            f"but -n says {namespace}"
-        )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
-import msgspec
 
-from podrun.api.pod import Pod
+if TYPE_CHECKING:
+    from podrun.api.pod import Pod
 
-# A Pod, or the mapping that another object is.
-Object = Pod | dict[str, Any]
+    # A Pod, or the mapping that another object is.
+    Object = Pod | dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("json", "yaml", "name", "wide")
 
 
-class Output(msgspec.Struct, frozen=True):
+class Output(NamedTuple):
     """``format`` is one of FORMATS, "jsonpath" or "" (the table)."""
 
     format: str = ""
@@ -70,6 +70,8 @@ def output_option(*formats: str) -> Callable[[F], F]:
 
 def show(objects: Sequence[Object], output: Output, *, single: bool) -> None:
     """Print ``objects`` in any format but the table; a v1 List unless ``single``."""
+    import msgspec
+
     if output.format == "name":
         for each in map(msgspec.to_builtins, objects):
             click.echo(f"{each['kind'].lower()}/{each['metadata']['name']}")
@@ -85,6 +87,8 @@ def show(objects: Sequence[Object], output: Output, *, single: bool) -> None:
 
 def as_text(value: Any, format: str) -> str:
     """``value`` as indented JSON or as YAML, with a newline at its end."""
+    import msgspec
+
     if format == "yaml":
         return as_yaml(msgspec.to_builtins(value))
     return msgspec.json.format(msgspec.json.encode(value), indent=4).decode() + "\n"

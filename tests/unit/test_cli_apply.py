@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
+from podrun.agent import admission, protocol
 from podrun.cli.live import Live
 from podrun.errors import WaitTimeout
 from podrun.node.config import Config
+from podrun.node.endpoint import Endpoint
 from tests.unit.cli_node import Cli
 
 POD = """\
@@ -28,13 +31,34 @@ spec:
 
 
 class FakeAgent:
-    """Stands in for the agent's socket; remembers what it was asked."""
+    """Stands in for the agent's socket: admits manifests as it does, remembers what it was asked.
 
-    def __init__(self) -> None:
+    ``pods`` are those of the newest request.
+    """
+
+    def __init__(self, *, running: bool) -> None:
+        self.running = running
         self.requests: list[dict[str, Any]] = []
+        self.pods: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any] | Exception] = [{"done": {}}]
 
-    def call(self, config: Config, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def call(
+        self,
+        node: Endpoint | Config,
+        request: dict[str, Any],
+        payload: bytes = b"",
+        *,
+        before_start: Callable[[], object] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        if before_start is not None and not self.running:
+            before_start()
+        wanted = protocol.decode(json.dumps({"version": 1, **request}).encode())
+        assert protocol.payload_size(wanted) == len(payload)
+        if isinstance(wanted, protocol.Apply):
+            sources = protocol.split(wanted, payload)
+            found = admission.admitted(sources, namespace=wanted.namespace, node_name="node1")
+            yield from ({"note": note} for note in found.notes)
+            self.pods = msgspec.to_builtins(found.pods)
         self.requests.append(request)
         for answer in self.answers:
             if isinstance(answer, Exception):
@@ -48,9 +72,9 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return Cli(tmp_path, monkeypatch, capsys)
 
 
-@pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> FakeAgent:
-    fake = FakeAgent()
+@pytest.fixture(params=[True, False], ids=["agent", "no agent"])
+def agent(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> FakeAgent:
+    fake = FakeAgent(running=request.param)
     monkeypatch.setattr("podrun.agent.client.call", fake.call)
     return fake
 
@@ -70,14 +94,14 @@ def silence(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 # ── apply ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_apply_sends_defaulted_pods(cli: Cli, agent: FakeAgent) -> None:
+def test_apply_sends_manifests(cli: Cli, agent: FakeAgent) -> None:
     agent.answers = [result("web", "created"), {"done": {"obstacles": {}}}]
     done = cli("apply", "-", stdin=pod("web"))
     assert done == (0, "pod/web created\n", "")
     (request,) = agent.requests
     assert (request["verb"], request["wait"], request["timeout"]) == ("apply", "started", None)
-    assert request["pods"][0]["spec"]["restartPolicy"] == "Always"
-    assert request["pods"][0]["metadata"]["namespace"] == "default"
+    (web,) = agent.pods
+    assert (web["spec"]["restartPolicy"], web["metadata"]["namespace"]) == ("Always", "default")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +124,7 @@ def test_files_and_directories(cli: Cli, agent: FakeAgent, tmp_path: Path) -> No
     (directory / ".d.yaml").write_text("no")
     (directory / "README.md").write_text("no")
     assert cli("apply", directory, "-f", "-", "-n", "team", stdin=pod("c")).code == 0
-    sent = [each["metadata"] for each in agent.requests[0]["pods"]]
+    sent = [each["metadata"] for each in agent.pods]
     assert [(each["namespace"], each["name"]) for each in sent] == [
         ("team", "a"), ("team", "b1"), ("team", "b2"), ("team", "c"),
     ]  # fmt: skip

@@ -24,7 +24,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the agent was asked; it answers that web was restarted, and that db cannot be."""
     requests: list[dict[str, Any]] = []
 
-    def call(config: Config, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def call(
+        config: Config, request: dict[str, Any], *_: object, **__: object
+    ) -> Iterator[dict[str, Any]]:
         requests.append(request)
         yield {"object": "pod/web", "namespace": "default", "result": "restarted"}
         yield {"done": {"obstacles": {"pod/db": "no"} if len(request["uids"]) > 1 else {}}}

@@ -1,0 +1,63 @@
+"""Manifests as they were written to pods as they are stored: all of them, or an error.
+
+Done by the agent for ``apply``, in a worker: there everything is loaded already, which costs a
+command 30 ms. Done by the command for what goes without the agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from podrun.api.admit import admit
+from podrun.api.load import LoadedPod
+from podrun.api.pod import Pod
+from podrun.errors import UsageError
+
+Source = tuple[bytes, str]  # content, and its name for messages
+
+#: what admitting 16 MiB of manifests does not come near: a parser that runs away dies alone
+_CPU_SECONDS = 20
+_DATA_BYTES = 2 << 30
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """Valid pods with their defaults. ``notes`` are of fields without effect, each once."""
+
+    pods: tuple[Pod, ...]
+    notes: tuple[str, ...]
+
+
+def admitted(sources: Iterable[Source], *, namespace: str, node_name: str) -> Admitted:
+    """The pods of all ``sources``; ``namespace`` is what ``-n`` said, "" when it was not given.
+
+    Raises InvalidManifest with everything that is wrong; UsageError for a pod of another namespace.
+    """
+    loaded = admit(sources, namespace=namespace, node_name=node_name)
+    if namespace:
+        for each in loaded.objects:
+            _check_namespace(each, namespace)
+    return Admitted(
+        tuple(each.pod for each in loaded.objects),
+        tuple(dict.fromkeys(map(str, loaded.notes))),
+    )
+
+
+def _check_namespace(loaded: LoadedPod, namespace: str) -> None:
+    metadata = loaded.pod.metadata
+    if metadata.namespace != namespace:
+        raise UsageError(
+            f"{loaded.source}: pod {metadata.name} is of namespace {metadata.namespace}, "
+            f"but -n says {namespace}"
+        )
+
+
+def admit_here(sources: Sequence[Source], namespace: str, node_name: str) -> Admitted:
+    """``admitted``, in a worker: bounded in time and memory."""
+    for limit, most in ((resource.RLIMIT_CPU, _CPU_SECONDS), (resource.RLIMIT_DATA, _DATA_BYTES)):
+        with contextlib.suppress(ValueError, OSError):  # there is a lower one already
+            resource.setrlimit(limit, (most, most))
+    return admitted(sources, namespace=namespace, node_name=node_name)
