@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from podrun.node.config import Config
 from podrun.registry import authpaths
 from podrun.registry.credentials import FileKeyring, login, logout
 from podrun.registry.types import Credential, RegistryError
+from tests.node import wait_until
 
 ME = Credential("me", "pw")
 
@@ -178,3 +180,24 @@ def test_logins_at_the_same_time_all_stay(home: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", script, name]) for name in ("a", "b", "c")]
     assert [each.wait(60) for each in running] == [0, 0, 0]
     assert len(json.loads(docker(home).read_text())["auths"]) == 15
+
+
+def test_a_login_that_is_killed_leaves_a_whole_file(home: Path) -> None:
+    login(Config(), "first", ME)
+    script = (
+        "import itertools; from podrun.node.config import Config;"
+        "from podrun.registry.credentials import login; from podrun.registry.types import *;"
+        "[login(Config(), f'r{n % 50}', Credential('me', 'p' * n)) for n in itertools.count(1)]"
+    )
+    for _ in range(3):
+        before = docker(home).read_bytes()
+        with subprocess.Popen([sys.executable, "-c", script]) as process:
+            wait_until(partial(_differs, docker(home), before), what="a login")
+            process.kill()
+        assert "first" in json.loads(docker(home).read_text())["auths"]
+    login(Config(), "last", ME)
+    assert [path.name for path in docker(home).parent.iterdir()] == ["config.json"]
+
+
+def _differs(path: Path, before: bytes) -> bool:
+    return path.read_bytes() != before
