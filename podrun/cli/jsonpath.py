@@ -19,6 +19,8 @@ import msgspec
 
 from podrun.errors import UsageError
 
+_LISTS = (list, tuple)  # objects that were never JSON have the latter
+
 Step = Callable[[Any], Iterator[Any]]
 
 _TOKEN = re.compile(
@@ -127,13 +129,13 @@ def _field(name: str) -> Step:
 
 
 def _slice(which: slice) -> Step:
-    return lambda value: iter(value[which] if isinstance(value, list) else ())
+    return lambda value: iter(value[which] if isinstance(value, _LISTS) else ())
 
 
 def _all(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         yield from value.values()
-    elif isinstance(value, list):
+    elif isinstance(value, _LISTS):
         yield from value
 
 

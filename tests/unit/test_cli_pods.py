@@ -147,6 +147,10 @@ def test_several_are_a_list(cli: Cli) -> None:
     assert cli("get", "pods", "-o", "name").out == "pod/db\npod/web\n"
     assert cli("get", "pods", "-o", "jsonpath={.items[*].metadata.name}").out == "db web"
     assert cli("get", "web", "-o", "jsonpath={.status.phase}").out == "Running"
+    path = "{.status.containerStatuses[0].name} {.status.podIPs[*].ip}"
+    assert cli("get", "web", "-o", f"jsonpath={path}").out == "app 10.85.0.7 fd85::7"
+    path = '{.status.conditions[?(@.type=="Ready")].status}'
+    assert cli("get", "web", "-o", f"jsonpath={path}").out == "True"
 
 
 def test_get_what_is_not_there(cli: Cli) -> None:
