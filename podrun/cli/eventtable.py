@@ -32,6 +32,7 @@ class EventQuery(msgspec.Struct, frozen=True):
     everywhere: bool = False
     output: Output = Output()
     headers: bool = True
+    sort: str = ""  # a JSONPath; "": by time
 
 
 def show_events(query: EventQuery, *, watch: bool = False) -> None:
@@ -53,7 +54,12 @@ def show_events(query: EventQuery, *, watch: bool = False) -> None:
 def _events(reader: Reader, query: EventQuery) -> list[Told]:
     names = (query.pod,) if query.pod else ()
     pods = reader.select(names, namespace=query.namespace, everywhere=query.everywhere)
-    return sorted(_all(pods), key=lambda each: each[1].last_at)
+    told = sorted(_all(pods), key=lambda each: each[1].last_at)
+    if not query.sort:
+        return told
+    from podrun.cli.sorting import sorted_by
+
+    return sorted_by(query.sort, told, lambda each: as_object(*each))
 
 
 def _all(pods: Sequence[StoredPod]) -> Iterator[Told]:

@@ -8,6 +8,7 @@ from podrun.cli.command import all_namespaces_option, namespace_option, selector
 from podrun.cli.complete import complete_pod
 from podrun.cli.names import EVENT, parse_named
 from podrun.cli.output import Output, output_option
+from podrun.cli.sorting import sort_option
 
 
 @verb(
@@ -22,6 +23,7 @@ from podrun.cli.output import Output, output_option
 @all_namespaces_option
 @selector_option
 @output_option()
+@sort_option
 @click.option("-w", "--watch", is_flag=True, help="Go on: print a line whenever one changes.")
 @click.option("--no-headers", is_flag=True, help="Leave out the line of headings.")
 def command(
@@ -30,6 +32,7 @@ def command(
     everywhere: bool,
     selector: str,
     output: Output,
+    sort: str,
     watch: bool,
     no_headers: bool,
 ) -> None:
@@ -45,7 +48,7 @@ def command(
 
         if wanted.names:
             raise click.UsageError("events have no names: podrun events POD")
-        query = EventQuery("", namespace, everywhere, output, headers=not no_headers)
+        query = EventQuery("", namespace, everywhere, output, headers=not no_headers, sort=sort)
         return show_events(query, watch=watch)
     from podrun.cli.podtable import Listing, show_pods
 
@@ -56,5 +59,6 @@ def command(
         selector=selector,
         output=output,
         headers=not no_headers,
+        sort=sort,
     )
     return show_pods(listing, watch=watch)

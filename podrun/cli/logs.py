@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import click
 
-from podrun.cli.command import Duration, container_option, namespace_option, verb
+from podrun.agent.podstore import StoredPod
+from podrun.cli.command import (
+    Duration,
+    container_option,
+    namespace_option,
+    selector_option,
+    verb,
+)
 from podrun.cli.complete import complete_pod
 from podrun.cli.containers import chosen
-from podrun.cli.logsview import Request, print_logs
+from podrun.cli.logsview import Request, Target, print_logs
 from podrun.cli.names import parse_pod
 from podrun.cli.pods import Reader
+from podrun.cli.podtable import nothing_found
 
 
 @verb(
@@ -17,10 +25,12 @@ from podrun.cli.pods import Reader
     "podrun logs web",
     "podrun logs -f --tail 20 web -c app",
     "podrun logs --previous web",
+    "podrun logs -f -l app=web",
 )
-@click.argument("pod", shell_complete=complete_pod)
+@click.argument("pod", metavar="[POD]", default="", shell_complete=complete_pod)
 @click.argument("name", metavar="[CONTAINER]", default="")
 @namespace_option
+@selector_option
 @container_option
 @click.option("-f", "--follow", is_flag=True, help="Go on until the container ends.")
 @click.option("--tail", type=int, default=-1, metavar="N", help="Only the last N lines.")
@@ -29,11 +39,16 @@ from podrun.cli.pods import Reader
 @click.option("--timestamps", is_flag=True, help="Put the time before each line.")
 @click.option("-p", "--previous", is_flag=True, help="Of the run before this one.")
 @click.option("--all-containers", "every", is_flag=True, help="Of all containers.")
-@click.option("--prefix", is_flag=True, help="Put [pod/NAME/CONTAINER] before each line.")
+@click.option(
+    "--prefix/--no-prefix",
+    default=None,
+    help="Put [pod/NAME/CONTAINER] before each line [with -l, of several pods].",
+)
 def command(
     pod: str,
     name: str,
     namespace: str,
+    selector: str,
     container: str,
     follow: bool,
     tail: int,
@@ -42,29 +57,44 @@ def command(
     timestamps: bool,
     previous: bool,
     every: bool,
-    prefix: bool,
+    prefix: bool | None,
 ) -> None:
     """Print what a container wrote.
 
-    Rotated files are read too.
+    Rotated files are read too. With --selector, of all pods that have these labels now.
     """
     if since is not None and since_time:
         raise click.UsageError("--since and --since-time: only one of them")
     if every and (container or name):
         raise click.UsageError("--all-containers goes with no container's name")
+    if bool(pod) == bool(selector):
+        both = "a pod's name and --selector" if pod else "neither a pod nor --selector"
+        raise click.UsageError(f"{both}: give one of them")
     reader = Reader(addresses=False)
-    stored = reader.find(parse_pod(pod), namespace)
-    every_name = tuple(each.name for each in stored.pod.spec.all_containers)
+    if pod:
+        pods = [reader.find(parse_pod(pod), namespace)]
+    else:
+        pods = reader.select(namespace=namespace, selector=selector)
+    if not pods:
+        return nothing_found(namespace, False)
+    targets = [
+        Target(stored, each)
+        for stored in pods
+        for each in (_all(stored) if every else (chosen(stored.pod, container or name),))
+    ]
     request = Request(
-        containers=every_name if every else (chosen(stored.pod, container or name),),
         follow=follow,
         tail=tail if tail >= 0 else None,
         since=_since(since, since_time),
         timestamps=timestamps,
         previous=previous,
-        prefix=prefix,
+        prefix=len(pods) > 1 if prefix is None else prefix,
     )
-    print_logs(reader, stored, request)
+    return print_logs(reader, targets, request)
+
+
+def _all(stored: StoredPod) -> list[str]:
+    return [container.name for container in stored.pod.spec.all_containers]
 
 
 def _since(seconds: float | None, at: str) -> float:

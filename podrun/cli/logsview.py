@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -24,7 +24,6 @@ _POLL_FIRST, _POLL_MOST = 0.02, 0.2
 class Request(msgspec.Struct, frozen=True):
     """``tail`` None: all lines. ``since`` in seconds since the epoch."""
 
-    containers: tuple[str, ...]
     follow: bool = False
     tail: int | None = None
     since: float = 0.0
@@ -33,10 +32,22 @@ class Request(msgspec.Struct, frozen=True):
     prefix: bool = False
 
 
+class Target(msgspec.Struct):
+    """A container whose log is asked for."""
+
+    stored: StoredPod
+    name: str
+
+    @property
+    def title(self) -> str:
+        return f'container "{self.name}" in pod "{self.stored.key[1]}"'
+
+
 class Source:
     """One container's run being printed."""
 
-    def __init__(self, stored: StoredPod, name: str, run: Run, request: Request) -> None:
+    def __init__(self, target: Target, run: Run, request: Request) -> None:
+        stored, name = target.stored, target.name
         directory = stored.paths.attempt(name, run.attempt)
         self.follower = Follower(stored.paths.log(name, run.attempt), directory / "exit.json")
         self._joiner = Joiner()
@@ -73,15 +84,19 @@ class Source:
         self._fresh = line.ended
 
 
-def print_logs(reader: Reader, stored: StoredPod, request: Request) -> None:
+def print_logs(reader: Reader, targets: Sequence[Target], request: Request) -> None:
     """Raises NotFound or PodrunError when a run that is asked for does not exist."""
     try:
         if request.follow:
             wake_agent(reader.config)  # what is waited for may need it
-            _follow(reader, stored, request)
+            _follow(reader, targets, request)
         else:
-            for name in request.containers:
-                _print_once(reader, stored, name, request)
+            if request.previous and not any(
+                _run(each, request, required=False) for each in targets
+            ):
+                _run(targets[0], request)  # says that there is none
+            for target in targets:
+                _print_once(reader, target, request, alone=len(targets) == 1)
             wake_agent(reader.config)
     except PermissionError as error:
         raise PodrunError(f"may not read {error.filename}", hint="run it with sudo") from None
@@ -89,36 +104,38 @@ def print_logs(reader: Reader, stored: StoredPod, request: Request) -> None:
         sys.stdout.flush()
 
 
-def _print_once(reader: Reader, stored: StoredPod, name: str, request: Request) -> None:
-    run = _run(stored, name, request)
+def _print_once(reader: Reader, target: Target, request: Request, *, alone: bool) -> None:
+    run = _run(target, request, required=alone)
     if run is None:
-        reason = _waiting_reason(reader, stored, name)
-        text = f'container "{name}" in pod "{stored.key[1]}" is waiting to start: {reason}'
-        if len(request.containers) == 1:
+        if request.previous:
+            return  # the others may have one
+        reason = _waiting_reason(reader, target)
+        text = f"{target.title} is waiting to start: {reason}"
+        if alone:
             raise PodrunError(text, hint="-f waits for it")
         click.echo(f"note: {text}", err=True)
         return
-    source = Source(stored, name, run, request)
+    source = Source(target, run, request)
     source.print()
     source.finish()
 
 
-def _run(stored: StoredPod, name: str, request: Request) -> Run | None:
-    known = stored.facts.of(name)
+def _run(target: Target, request: Request, *, required: bool = True) -> Run | None:
+    known = target.stored.facts.of(target.name)
     if not request.previous:
         return known.current
-    if known.last is None:
-        raise NotFound(f'container "{name}" of pod "{stored.key[1]}" has no previous run')
+    if known.last is None and required:
+        raise NotFound(f"{target.title} has no previous run")
     return known.last
 
 
-def _follow(reader: Reader, stored: StoredPod, request: Request) -> None:
-    """All containers at once, until each has ended or the pod is gone."""
-    waiting = list(request.containers)
+def _follow(reader: Reader, targets: Sequence[Target], request: Request) -> None:
+    """All containers at once, until each has ended or its pod is gone."""
+    waiting = list(targets)
     sources: list[Source] = []
     pause = _POLL_FIRST
     while waiting or sources:
-        begun = list(_begun(stored, waiting, request))
+        begun = list(_begun(waiting, request))
         sources += begun
         printed = [source.print() for source in sources]
         sys.stdout.flush()
@@ -127,22 +144,25 @@ def _follow(reader: Reader, stored: StoredPod, request: Request) -> None:
             sources.remove(source)
         sys.stdout.flush()
         pause = _POLL_FIRST if any(printed) or begun else min(pause * 1.5, _POLL_MOST)
-        if waiting:
-            found = reader.store.read(stored.pod.metadata.uid)
-            if found is None or _is_over(reader, found):
-                waiting.clear()
-            stored = found or stored
+        waiting = [target for target in waiting if _may_begin(reader, target)]
         if waiting or sources:
             time.sleep(pause)
 
 
-def _begun(stored: StoredPod, waiting: list[str], request: Request) -> Iterator[Source]:
+def _may_begin(reader: Reader, target: Target) -> bool:
+    """Looks anew: whether the pod is still there and goes on."""
+    found = reader.store.read(target.stored.pod.metadata.uid)
+    target.stored = found or target.stored
+    return found is not None and not _is_over(reader, found)
+
+
+def _begun(waiting: list[Target], request: Request) -> Iterator[Source]:
     """The sources of those ``waiting`` that have a run now; they are taken off the list."""
-    for name in list(waiting):
-        run = _run(stored, name, request)
+    for target in list(waiting):
+        run = _run(target, request)
         if run is not None:
-            waiting.remove(name)
-            yield Source(stored, name, run, request)
+            waiting.remove(target)
+            yield Source(target, run, request)
 
 
 def _is_over(reader: Reader, stored: StoredPod) -> bool:
@@ -150,11 +170,11 @@ def _is_over(reader: Reader, stored: StoredPod) -> bool:
     return status is not None and status.phase in ("Succeeded", "Failed")
 
 
-def _waiting_reason(reader: Reader, stored: StoredPod, name: str) -> str:
-    status = reader.present(stored).status
+def _waiting_reason(reader: Reader, target: Target) -> str:
+    status = reader.present(target.stored).status
     statuses = status.init_container_statuses + status.container_statuses if status else ()
     for each in statuses:
-        if each.name == name and each.state.waiting is not None:
+        if each.name == target.name and each.state.waiting is not None:
             return each.state.waiting.reason
     return "ContainerCreating"
 

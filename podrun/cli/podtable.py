@@ -31,6 +31,7 @@ class Listing(msgspec.Struct, frozen=True):
     output: Output = Output()
     containers: bool = False
     headers: bool = True
+    sort: str = ""  # a JSONPath; "": by name
 
     @property
     def wide(self) -> bool:
@@ -38,7 +39,7 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 def show_pods(listing: Listing, *, watch: bool = False) -> None:
-    reader = Reader(addresses=listing.output.format != "")
+    reader = Reader(addresses=listing.output.format != "" or listing.sort != "")
     pods = _select(reader, listing)
     if not listing.output.is_table:
         single = len(listing.names) == 1
@@ -58,12 +59,17 @@ def nothing_found(namespace: str, everywhere: bool) -> None:
 
 
 def _select(reader: Reader, listing: Listing) -> list[StoredPod]:
-    return reader.select(
+    found = reader.select(
         listing.names,
         namespace=listing.namespace,
         everywhere=listing.everywhere,
         selector=listing.selector,
     )
+    if not listing.sort:
+        return found
+    from podrun.cli.sorting import sorted_by
+
+    return sorted_by(listing.sort, found, lambda each: msgspec.to_builtins(reader.present(each)))
 
 
 def header(listing: Listing) -> Cells:

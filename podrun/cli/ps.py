@@ -9,6 +9,7 @@ from podrun.cli.complete import complete_pod
 from podrun.cli.names import parse_pod
 from podrun.cli.output import Output, output_option
 from podrun.cli.podtable import Listing, show_pods
+from podrun.cli.sorting import sort_option
 
 
 @verb("ps", "podrun ps", "podrun ps -A -o wide", "podrun ps -l app=web -w")
@@ -17,6 +18,7 @@ from podrun.cli.podtable import Listing, show_pods
 @all_namespaces_option
 @selector_option
 @output_option()
+@sort_option
 @click.option("-c", "--containers", is_flag=True, help="One line for each container.")
 @click.option("-w", "--watch", is_flag=True, help="Go on: print a line whenever one changes.")
 @click.option("--no-headers", is_flag=True, help="Leave out the line of headings.")
@@ -26,6 +28,7 @@ def command(
     everywhere: bool,
     selector: str,
     output: Output,
+    sort: str,
     containers: bool,
     watch: bool,
     no_headers: bool,
@@ -42,5 +45,6 @@ def command(
         output=output,
         containers=containers,
         headers=not no_headers,
+        sort=sort,
     )
     show_pods(listing, watch=watch)
