@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from podrun.cli.command import Context, State, debug_option
+from podrun.cli.order import verb_first
 from podrun.errors import PodrunError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -44,6 +45,7 @@ VERBS: dict[str, dict[str, str]] = {
         "image": "Manage local images.",
         "login": "Keep a name and password for a registry.",
         "logout": "Forget name and password for a registry.",
+        "schedule": "Show where pods would go on several nodes.",
         "system": "Check this host, show disk use, reset.",
         "agent": "Run the node agent in the foreground.",
     },
@@ -161,7 +163,7 @@ def entry(args: Sequence[str] | None = None) -> int:
 def _invoke(args: list[str], state: State) -> int:
     if not args:
         args = ["--help"]
-    with main.make_context("podrun", args, obj=state) as ctx:
+    with main.make_context("podrun", verb_first(args), obj=state) as ctx:
         result = main.invoke(ctx)
     return result if isinstance(result, int) else 0
 
