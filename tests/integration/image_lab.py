@@ -86,7 +86,7 @@ def tree(root: Path, *, times: bool = True) -> dict[str, tuple[object, ...]]:
         first = groups.setdefault(status.st_ino, name)
         found[name] = (
             oct(status.st_mode), status.st_uid, status.st_gid, status.st_rdev,
-            status.st_mtime_ns if times else 0, _content(path, status), _xattrs(path),
+            status.st_mtime_ns if times else 0, _content(path, status), xattrs(path),
             first if not stat.S_ISDIR(status.st_mode) else "",
         )  # fmt: skip
     return found
@@ -98,7 +98,7 @@ def _content(path: Path, status: os.stat_result) -> object:
     return path.read_bytes() if stat.S_ISREG(status.st_mode) else None
 
 
-def _xattrs(path: Path) -> dict[str, bytes]:
+def xattrs(path: Path) -> dict[str, bytes]:
     found = {}
     with contextlib.suppress(OSError):
         for name in os.listxattr(path, follow_symlinks=False):
@@ -112,7 +112,7 @@ def is_whiteout(path: Path) -> bool:
 
 
 def is_opaque(path: Path) -> bool:
-    return _xattrs(path).get("trusted.overlay.opaque") == b"y"
+    return xattrs(path).get("trusted.overlay.opaque") == b"y"
 
 
 def new_store(root: Path, limits: Limits = DEFAULT_LIMITS) -> ImageStore:
