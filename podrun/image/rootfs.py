@@ -50,6 +50,11 @@ def prepare(
     that on a writable one and calls mount_setattr. ``ways`` are tried in order.
     Needs root and a process of one thread. Raises MechanismFailed, Unavailable.
     """
+    if len(lowers) > overlay.LAYERS_MAX:  # EINVAL, which would be taken for another reason
+        raise Unavailable(
+            f"an image of {len(lowers)} layers: overlayfs takes {overlay.LAYERS_MAX} at the most",
+            hint="build it with fewer layers, or squash them",
+        )
     failures: list[str] = []
     for how in ways:
         try:

@@ -54,6 +54,7 @@ class Tree:
 
     def __init__(self, root: Path, lowers: Sequence[Path], limits: Limits) -> None:
         self.lowers = lowers
+        self.below = lower.Shown(lowers)
         self._limits = limits
         fd = os.open(root, DIRECTORY)
         self._missing = Missing(fd, lowers, limits)
@@ -64,6 +65,7 @@ class Tree:
         self._above: tuple[bytes, Parts] = (b"", ())  # of the last name: before the last slash
 
     def close(self) -> None:
+        self.below.close()
         self._leave_all()
         self.root.leave()
 

@@ -21,6 +21,7 @@ from podrun.image.tree import Directory, Parts, Tree
 from podrun.image.types import DEFAULT_LIMITS, BadArchive, Limits
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_ZEROS = bytes(CHUNK)
 _DEVICE_TYPES = {
     tarread.CHAR: stat.S_IFCHR,
     tarread.BLOCK_DEVICE: stat.S_IFBLK,
@@ -126,7 +127,7 @@ class _Unpacker:
     def _large(self, fd: int, entry: Entry) -> None:
         """Piece by piece; pieces of zeros become holes: a bomb of them takes no room on disk."""
         for offset, piece in self._reader.data(entry):
-            if piece[0] or piece[-1] or bytes(piece).lstrip(b"\0"):
+            if piece[0] or bytes(piece) != _ZEROS[: len(piece)]:
                 os.lseek(fd, offset, os.SEEK_SET)
                 _write(fd, piece)
         os.ftruncate(fd, entry.size)

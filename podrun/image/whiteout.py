@@ -43,10 +43,8 @@ def _apply(tree: Tree, directory: Directory, parts: Parts) -> None:
     name = parts[-1][len(PREFIX) :]
     if name in (b"", b".", b".."):
         raise BadArchive(f"the whiteout {b'/'.join(parts)!r} hides nothing that can be named")
-    with lower.found(tree.lowers, (*parts[:-1], name)) as below:
-        if below is None:
-            return  # a whiteout over nothing would show in a directory that is not merged
-    _hide(directory.fd, name)
+    if tree.below.has(parts[:-1], name):
+        _hide(directory.fd, name)  # over nothing, it would show in a directory that is not merged
 
 
 def _hide(directory: int, name: bytes) -> None:
