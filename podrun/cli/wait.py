@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from podrun.agent.podstore import StoredPod
+from podrun.api.pod import PodStatus
 from podrun.cli import jsonpath
 from podrun.cli.command import (
     Duration,
@@ -28,6 +29,8 @@ from podrun.pod.facts import Facts
 
 #: whether the condition holds; may raise PodrunError when it never will
 Check = Callable[[Reader, StoredPod], bool]
+
+PHASES = ("Pending", "Running", "Succeeded", "Failed")
 
 _INTERVAL = 0.05
 _FOREVER = 366 * 86400.0
@@ -134,7 +137,7 @@ def _check(condition: str) -> Check:
     if condition == "exit":
         return lambda reader, stored: _phase(reader, stored) in ("Succeeded", "Failed")
     if kind == "phase" and rest:
-        return lambda reader, stored: _phase(reader, stored).lower() == rest.lower()
+        return _phase_is(rest)
     if kind == "condition" and rest:
         name, _, value = rest.partition("=")
         return _condition(name, value or "True")
@@ -151,18 +154,55 @@ def _phase(reader: Reader, stored: StoredPod) -> str:
     return status.phase if status is not None else ""
 
 
+def _phase_is(wanted: str) -> Check:
+    known = {each.lower(): each for each in PHASES}
+    if wanted.lower() not in known:
+        raise UsageError(f"--for=phase={wanted}: no phase", hint=f"they are {', '.join(PHASES)}")
+    phase = known[wanted.lower()]
+
+    def check(reader: Reader, stored: StoredPod) -> bool:
+        status = reader.present(stored).status
+        if status is None or status.phase != phase:
+            _refuse_when_ended(stored, status, phase)
+            return False
+        return True
+
+    return check
+
+
 def _condition(name: str, value: str) -> Check:
     def check(reader: Reader, stored: StoredPod) -> bool:
         status = reader.present(stored).status
         for each in status.conditions if status is not None else ():
             if each.type.lower() == name.lower() and each.status.lower() == value.lower():
                 return True
-        phase = status.phase if status is not None else ""
-        if name.lower() == "ready" and value == "True" and phase in ("Succeeded", "Failed"):
-            raise PodrunError(f"pod/{stored.key[1]} has ended ({phase}): it will not be ready")
+        if name.lower() in ("ready", "containersready") and value.lower() == "true":
+            _refuse_when_ended(stored, status, "ready")
         return False
 
     return check
+
+
+def _refuse_when_ended(stored: StoredPod, status: PodStatus | None, wanted: str) -> None:
+    """What has ended stays so: whoever waits for something else would wait for ever."""
+    if status is None or status.phase not in ("Succeeded", "Failed"):
+        return
+    why = _why_ended(status)
+    raise PodrunError(
+        f"pod/{stored.key[1]} has ended ({status.phase}): {why}it will not be {wanted}",
+        hint="delete it and apply it again",
+    )
+
+
+def _why_ended(status: PodStatus) -> str:
+    """The verdict, or the first container that failed, and a semicolon; "" when all went well."""
+    if status.reason:
+        return f"{status.reason}; "
+    for each in status.init_container_statuses + status.container_statuses:
+        ended = each.state.terminated
+        if ended is not None and ended.exit_code and status.phase == "Failed":
+            return f"{each.name} exited with {ended.exit_code}, {ended.reason}; "
+    return ""
 
 
 def _jsonpath(text: str) -> Check:
@@ -172,6 +212,8 @@ def _jsonpath(text: str) -> Check:
     if not (brace and path):
         raise UsageError(f"--for=jsonpath={text}: not understood", hint="jsonpath={.a.b}=VALUE")
     jsonpath.check(path)
+    if path.lstrip("$.") == "status.phase" and value in PHASES:
+        return _phase_is(value)
 
     def check(reader: Reader, stored: StoredPod) -> bool:
         plain: Any = msgspec.to_builtins(reader.present(stored))

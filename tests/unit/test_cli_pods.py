@@ -324,7 +324,39 @@ def test_waiting_for_what_will_never_be(cli: Cli) -> None:
     assert done.code == 1 and "has ended (Failed)" in done.err
 
 
-@pytest.mark.parametrize("what", ["ready", "condition=", "jsonpath={.a", "phase"])
+@pytest.mark.parametrize(
+    "what", ["phase=Running", "phase=succeeded", "jsonpath={.status.phase}=Succeeded"]
+)
+def test_a_phase_that_will_never_be(cli: Cli, what: str) -> None:
+    stored = cli.pod("job", policy="Never")
+    process = command(cli, "wait", "job", f"--for={what.replace('Running', 'Succeeded')}")
+    cli.ends(stored.facts, "app", 7, at=time.time())
+    cli.save(stored)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    done = cli("wait", "job", f"--for={what}")
+    assert done.code == 1 and done.out == ""
+    assert "job has ended (Failed): app exited with 7, Error; it will not be" in done.err
+    assert "it will not be Succeeded (delete it and apply it again)" in err
+
+
+def test_a_pod_that_went_well_will_not_run_again(cli: Cli) -> None:
+    stored = cli.pod("job", policy="Never")
+    cli.ends(stored.facts, "app", 0, at=time.time())
+    cli.save(stored)
+    done = cli("wait", "job", "--for=phase=Running")
+    assert done.code == 1 and "has ended (Succeeded): it will not be Running" in done.err
+    assert cli("wait", "job", "--for=phase=Succeeded").code == 0
+
+
+def test_what_restarts_may_still_succeed(cli: Cli) -> None:
+    stored = cli.pod("job", policy="OnFailure")
+    cli.ends(stored.facts, "app", 7, at=time.time())
+    cli.save(stored)
+    assert cli("wait", "job", "--for=phase=Succeeded", "--timeout", "60ms").code == 124
+
+
+@pytest.mark.parametrize("what", ["ready", "condition=", "jsonpath={.a", "phase", "phase=Ready"])
 def test_wait_usage(cli: Cli, what: str) -> None:
     cli.pod("web")
     assert cli("wait", "web", f"--for={what}").code == 2
