@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
@@ -162,9 +163,8 @@ def install(program: bytes) -> None:
     """Confine this process from now on, for ever. Needs no_new_privs or CAP_SYS_ADMIN."""
     instructions = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog { unsigned short len; struct sock_filter *filter; }
-    header = (ctypes.c_char * 16)()
-    header[0:2] = (len(program) // 8).to_bytes(2, "little")
-    header[8:16] = ctypes.addressof(instructions).to_bytes(8, "little")
+    fields = struct.pack("H6xP", len(program) // 8, ctypes.addressof(instructions))
+    header = ctypes.create_string_buffer(fields, len(fields))
     syscall(_SYS_SECCOMP[os.uname().machine], _SET_MODE_FILTER, 0, header, name="seccomp filter")
 
 
