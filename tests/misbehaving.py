@@ -15,6 +15,7 @@ Each request is looked up in FAULTS (JSON, read anew for each request); the firs
     {"do": "headers", "set": {"Content-Length": "5"}}    other headers; null: none
     {"do": "swallow", "after": 1000}       passes on that much of the request's body, then cuts
 
+CONNECT leads to UPSTREAM, whatever it names; so do absolute URLs: it is an HTTP proxy, too.
 Writes one line of JSON for each request: {"method", "path", "headers", "fault"}.
 """
 
@@ -69,7 +70,10 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    head = Head(await reader.readuntil(b"\r\n\r\n"))
+    first = await reader.readexactly(1)
+    if first == b"\x16":  # TLS, which waits for an answer; no line will ever end
+        return
+    head = Head(first + await reader.readuntil(b"\r\n\r\n"))
     method, path, _ = head.first.split(" ")
     fault = choose(f"{method} {path}")
     said = {"method": method, "path": path, "headers": head.headers, "fault": fault["do"]}
@@ -82,6 +86,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             answer(writer, fault.get("status", 307), {"Location": to}, "")
         case "raw":
             await raw(writer, fault)
+        case "" if method == "CONNECT":
+            await tunnel(reader, writer)
         case _:
             await forward(head, reader, writer, fault)
     await writer.drain()
@@ -100,6 +106,21 @@ async def raw(writer: asyncio.StreamWriter, fault: Fault) -> None:
         writer.write(fault["repeat"].encode("latin-1"))
         await writer.drain()
         count -= 1
+
+
+async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    host, _, port = UPSTREAM.rpartition(":")
+    up_reader, up_writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+
+    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(1 << 16):
+                target.write(data)
+                await target.drain()
+        target.close()
+
+    await asyncio.gather(copy(reader, up_writer), copy(up_reader, writer))
 
 
 async def forward(

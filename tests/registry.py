@@ -97,7 +97,7 @@ class _Server:
 
 
 class Certificate:
-    """A server's certificate for 127.0.0.1, ::1 and localhost, with its key and its authority."""
+    """A server's certificate for 127.0.0.1, ::1, localhost and registry.test, and its authority."""
 
     def __init__(self, directory: Path) -> None:
         self.ca = directory / "ca.crt"
@@ -111,7 +111,9 @@ class Certificate:
         made = cls(directory)
         ca_key, request = directory / "ca.key", directory / "server.csr"
         extensions = directory / "server.ext"
-        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n")
+        extensions.write_text(
+            "subjectAltName=DNS:localhost,DNS:registry.test,IP:127.0.0.1,IP:::1\n"
+        )
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
         run(
             "openssl", "req", "-x509", *curve, "-days", "2", "-subj", f"/CN={name} CA",
@@ -253,6 +255,7 @@ class Misbehaving(_Server):
     """A proxy in front of ``upstream`` (``host:port``, plain HTTP) that does wrong as told.
 
     See ``tests.misbehaving`` for the faults. With a certificate it speaks HTTPS to its clients.
+    It also serves as an HTTP proxy (HTTP_PROXY, HTTPS_PROXY): all hosts are ``upstream`` then.
     """
 
     def __init__(

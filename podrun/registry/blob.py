@@ -74,7 +74,7 @@ class BlobReader:
         headers = dict(self._call.headers)
         if self.position:
             headers["Range"] = f"bytes={self.position}-"
-        call = Call("GET", self._call.url, self._call.what, headers, accept=(200, 206))
+        call = Call("GET", self._call.url, self._call.what, headers, accept=(200, 206, 416))
         answer = self._session.ask(call)
         try:
             self._check(answer)
@@ -84,6 +84,11 @@ class BlobReader:
         return answer
 
     def _check(self, answer: Answer) -> None:
+        if answer.status == 416:
+            raise RegistryError(
+                f"{self._call.what}: has at most {self.position} bytes at the registry, "
+                f"not {self._size}"
+            )
         if answer.status == 206:
             first, total = _range(answer.header("content-range"))
             if first != self.position:

@@ -113,14 +113,14 @@ class Repository:
 
     def blob(self, digest: str, size: int, offset: int = 0) -> BlobReader:
         """The blob's bytes from ``offset`` on; nothing is asked for before the first read."""
-        call = Call("GET", self._path(f"blobs/{digest}"), self._what(f"blob {_short(digest)}"))
+        call = Call("GET", self._blob_path(digest), self._what(f"blob {_short(digest)}"))
         return BlobReader(self._session, call, size, offset)
 
     def has_blob(self, digest: str) -> bool:
         what = self._what(f"blob {_short(digest)}")
         # A redirect says yes: nobody signs a URL for what is not there.
         accept = (200, 301, 302, 303, 307, 308, 404)
-        call = Call("HEAD", self._path(f"blobs/{digest}"), what, accept=accept, follow=False)
+        call = Call("HEAD", self._blob_path(digest), what, accept=accept, follow=False)
         return self._session.document(call, _ANSWER_MAX).status != 404
 
     def tags(self) -> list[str]:
@@ -179,6 +179,11 @@ class Repository:
     def _path(self, rest: str) -> str:
         return f"/v2/{self.endpoint.repository}/{rest}"
 
+    def _blob_path(self, digest: str) -> str:
+        if not _DIGEST.fullmatch(digest):  # it may come from a hostile manifest
+            raise RegistryError(f"{digest[:80]!r} is not a sha256 digest")
+        return self._path(f"blobs/{digest}")
+
     def _what(self, thing: str) -> str:
         return f"{thing} of {self.endpoint.host}/{self.endpoint.repository}"
 
@@ -190,7 +195,10 @@ def check_login(
     *,
     patience: Patience | None = None,
 ) -> None:
-    """Whether the registry takes the login. Raises RegistryError (status 401 or 403) when not."""
+    """Raises RegistryError when the registry does not take the login (status 401 or 403).
+
+    ``endpoint.repository`` does not matter. A registry that asks nobody for a login takes any.
+    """
 
     class Only:
         def find(self, host: str, repository: str) -> tuple[Credential, ...]:
@@ -199,6 +207,11 @@ def check_login(
     session = Session(endpoint, Only(), certs_dirs, patience=patience)
     try:
         session.document(Call("GET", "/v2/", f"login to {endpoint.domain}"), _ANSWER_MAX)
+    except RegistryError as error:
+        if error.status != 404:
+            raise
+        text = f"login to {endpoint.domain}: there is no registry at {endpoint.host}"
+        raise RegistryError(text, hint="it answers 404 for /v2/", status=404) from None
     finally:
         session.close()
 

@@ -7,6 +7,8 @@ then keeps a client for ever. So, with T the socket's timeout when the response 
     body      brings SLOWEST_BYTES_PER_SECOND on the average of each T spent waiting for it
               (time in which the reader is busy elsewhere does not count)
     document  a body that is read as a whole also has a deadline (``Pace.deadline``)
+    a read    takes no more from the socket than it was allowed (``Pace.allow``), with EXTRA_BYTES
+              for the framing of chunks: http.client would read a trailer without end
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import time
 from typing import Any
 
 HEADER_BYTES = 256 << 10
+EXTRA_BYTES = 512 << 10
 SLOWEST_BYTES_PER_SECOND = 512
 
 
@@ -29,13 +32,16 @@ class Pace(io.RawIOBase):
         self._raw: Any = sock.makefile("rb", buffering=0)
         self._seconds = sock.gettimeout() or 30.0
         self.deadline: float | None = time.monotonic() + self._seconds
-        self._header_bytes: int | None = HEADER_BYTES
+        self._allowed = HEADER_BYTES
         self._waited = 0.0
         self._received = 0
 
     def headers_done(self) -> None:
         self.deadline = None
-        self._header_bytes = None
+
+    def allow(self, size: int) -> None:
+        """Before a read of up to ``size`` bytes of the body."""
+        self._allowed = size + EXTRA_BYTES
 
     def readable(self) -> bool:
         return True
@@ -57,8 +63,9 @@ class Pace(io.RawIOBase):
     def _account(self, count: int, seconds: float) -> None:
         self._received += count
         self._waited += seconds
-        if self._header_bytes is not None and self._received > self._header_bytes:
-            raise http.client.HTTPException(f"headers of more than {self._header_bytes} bytes")
+        self._allowed -= count
+        if self._allowed < 0:
+            raise http.client.HTTPException("headers or a trailer without end")
         if self._waited >= self._seconds:
             if self._received < SLOWEST_BYTES_PER_SECOND * self._waited and count:
                 raise TimeoutError(f"only {self._received} bytes in {self._waited:.0f} s")

@@ -16,7 +16,6 @@ import msgspec
 from podrun.registry.types import RegistryError
 
 TEXT_MAX = 240
-BODY_MAX = 16 << 10
 
 
 def printable(text: str, limit: int = TEXT_MAX) -> str:

@@ -75,6 +75,7 @@ class Session:
         self.clock = clock
         self.scopes = scopes
         self._certs_dirs = tuple(certs_dirs)
+        _check_host(endpoint.host)
         has_certs = bool(tls.directories(endpoint.host, certs_dirs))
         self._safety = origin.Safety(endpoint, has_certs=has_certs)
         self._base = "" if self._safety.lax(endpoint.host) else f"https://{endpoint.host}"
@@ -146,7 +147,7 @@ class Session:
             if answer.status not in {401, 403, 404} or not self._is_ours(answer.url):
                 self._refuse(call, answer)
             if self.auth.refused(answer.status, challenges, scopes):
-                answer.document(problem.BODY_MAX, 5.0, strict=False)
+                answer.gist()
                 continue
             if probed or not self.auth.has_hidden_logins or not self._hidden_challenge(scopes):
                 self._refuse(call, answer)
@@ -156,19 +157,25 @@ class Session:
     def _hidden_challenge(self, scopes: tuple[str, ...]) -> bool:
         """Some registries say "not found" to strangers, and ask for a login only at /v2/."""
         ping = self._follow(Call("GET", "/v2/", ""), "")
-        ping.document(problem.BODY_MAX, 5.0, strict=False)
+        ping.gist()
         refused = ping.status == 401 and self._is_ours(ping.url)
         return refused and self.auth.refused(401, ping.challenges(), scopes)
 
     def _refuse(self, call: Call, answer: Answer) -> NoReturn:
-        body = answer.document(problem.BODY_MAX, 10.0, strict=False)
-        refusal = problem.refusal(
-            "", answer.status, body, login=self.endpoint.domain, tried=self.auth.tried
-        )
+        body = answer.gist()
+        refusal = self._refusal(answer, body)
         if answer.status in TEMPORARY_STATUSES:
             after = read_retry_after(answer.header("retry-after"), self.clock.time())
             raise Temporary(refusal.message, hint=refusal.hint, status=answer.status, after=after)
         raise refusal
+
+    def _refusal(self, answer: Answer, body: bytes) -> RegistryError:
+        if self._is_ours(answer.url):
+            login = self.endpoint.domain
+            return problem.refusal("", answer.status, body, login=login, tried=self.auth.tried)
+        there = origin.split(answer.url).netloc
+        text = f"{there}, where the registry sent us, answered {problem.status_text(answer.status)}"
+        return RegistryError(text, status=answer.status)
 
     def _follow(self, call: Call, authorization: str) -> Answer:
         """Send, and go where it leads; the login only to the endpoint itself."""
@@ -179,7 +186,7 @@ class Session:
                 return answer
             if method not in {"GET", "HEAD"} and answer.status not in {307, 308}:
                 return answer
-            answer.document(problem.BODY_MAX, 5.0, strict=False)
+            answer.gist()
             url = self._safety.target(url, answer.header("location"))
         raise RegistryError(f"more than {REDIRECTS_MAX} redirects, the last to {_short(url)}")
 
@@ -216,10 +223,10 @@ class Session:
     def _find_base(self) -> str:
         secure = f"https://{self.endpoint.host}"
         try:
-            self.transport.send("GET", f"{secure}/v2/", {}).close()
+            self.transport.send("GET", f"{secure}/v2/", {}).gist()
         except Temporary:  # refused, no TLS there, or a server that waits for a line to end
             plain = f"http://{self.endpoint.host}"
-            self.transport.send("GET", f"{plain}/v2/", {}).close()
+            self.transport.send("GET", f"{plain}/v2/", {}).gist()
             return plain
         return secure
 
@@ -262,6 +269,15 @@ def _about(error: RegistryError, what: str) -> RegistryError:
         error.message = f"{what}: {error.message.removeprefix(': ')}"
         error.args = (error.message,)
     return error
+
+
+def _check_host(host: str) -> None:
+    try:
+        usable = origin.split(f"https://{host}/").netloc == host
+    except ValueError:
+        usable = False
+    if not usable:
+        raise RegistryError(f"{problem.printable(host, 80)!r} is not the name of a host")
 
 
 def _short(url: str) -> str:

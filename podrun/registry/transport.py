@@ -1,48 +1,32 @@
 """One request, one answer, over urllib3: connections, TLS, proxies, and errors put into words.
 
-The only module that imports urllib3 (50 ms): import it where a request is made, not above.
+This module and ``failures`` import urllib3 (50 ms): import them where a request is made.
 Redirects, logins and further tries are the business of ``podrun.registry.session``.
 """
 
 from __future__ import annotations
 
-import errno
-import http.client
+import contextlib
 import os
-import socket
-import ssl
 import time
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO, Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol
+from urllib.parse import unquote
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    InsecureRequestWarning,
-    MaxRetryError,
-    NameResolutionError,
-    NewConnectionError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from podrun.registry import origin, proxy, tls
+from podrun.registry.failures import describe
 from podrun.registry.pace import Pace, PacedResponse
-from podrun.registry.problem import printable
-from podrun.registry.retry import Patience, Temporary
+from podrun.registry.retry import Patience
 from podrun.registry.types import RegistryError
 
 USER_AGENT = "podrun"
 BLOCK = 256 << 10
-
-
-class NoTls(Temporary):
-    """HTTPS could not be spoken: nobody listens, or what listens does not know TLS."""
 
 
 def _paced(self: Any, *args: Any, **kwargs: Any) -> PacedResponse:
@@ -99,31 +83,46 @@ class Answer:
 
     def read(self, size: int) -> bytes:
         """1 to ``size`` bytes, b"" at the end. Raises Temporary when it is cut or stalls."""
+        if self._pace is not None:
+            self._pace.allow(size)
         try:
             return self._response.read1(size, decode_content=False) or b""
         except (HTTPError, OSError, ValueError) as error:
             raise describe(error, self.url) from None
 
-    def document(self, max_bytes: int, seconds: float, *, strict: bool = True) -> bytes:
+    def document(self, max_bytes: int, seconds: float) -> bytes:
         """The whole body, which must be there within ``seconds``.
 
-        Raises RegistryError when it has more than ``max_bytes``; with ``strict=False`` the rest
-        is not read.
+        Raises RegistryError when it has more than ``max_bytes``, Temporary when it is cut.
         """
         length = self.length
-        if strict and length is not None and length > max_bytes:
+        if length is not None and length > max_bytes:
             self.close()
             raise self._too_long(max_bytes)
+        data = bytearray()
+        for piece in self._pieces(seconds):
+            data += piece
+            if len(data) > max_bytes:
+                self.close()
+                raise self._too_long(max_bytes)
+        return bytes(data)
+
+    def gist(self, max_bytes: int = 16 << 10, seconds: float = 5.0) -> bytes:
+        """The first bytes of a body that does not matter much, whatever happens to the rest."""
+        data = bytearray()
+        with contextlib.suppress(RegistryError):
+            for piece in self._pieces(seconds):
+                data += piece
+                if len(data) > max_bytes:
+                    self.close()
+                    break
+        return bytes(data[:max_bytes])
+
+    def _pieces(self, seconds: float) -> Iterator[bytes]:
         if self._pace is not None:
             self._pace.deadline = time.monotonic() + seconds
-        data = bytearray()
-        while len(data) <= max_bytes and (piece := self.read(min(BLOCK, max_bytes + 1))):
-            data += piece
-        if len(data) > max_bytes:
-            self.close()
-            if strict:
-                raise self._too_long(max_bytes)
-        return bytes(data[:max_bytes])
+        while piece := self.read(BLOCK):
+            yield piece
 
     def _too_long(self, max_bytes: int) -> RegistryError:
         return RegistryError(f"{host_of(self.url)} answered with more than {max_bytes} bytes")
@@ -213,7 +212,7 @@ class Transport:
         address = through.netloc.rpartition("@")[2]
         headers = None
         if through.username is not None:
-            login = f"{_unquote(through.username)}:{_unquote(through.password or '')}"
+            login = f"{unquote(through.username)}:{unquote(through.password or '')}"
             headers = urllib3.make_headers(proxy_basic_auth=login)
         context = tls.context(address, (), verify=True) if through.scheme == "https" else None
         return urllib3.ProxyManager(
@@ -224,93 +223,5 @@ class Transport:
         )
 
 
-def _unquote(text: str) -> str:
-    from urllib.parse import unquote
-
-    return unquote(text)
-
-
 def host_of(url: str) -> str:
     return origin.split(url).netloc
-
-
-# ── errors in words ──────────────────────────────────────────────────────────────────────────────
-
-_Cause = TypeVar("_Cause", bound=BaseException)
-
-
-def describe(error: Exception, url: str) -> RegistryError:
-    """What went wrong with a request to ``url``; Temporary when trying again may help."""
-    host = host_of(url)
-    if isinstance(error, MaxRetryError) and error.reason is not None:
-        error = error.reason
-    if isinstance(error, ProxyError):
-        return Temporary(f"{host}: the proxy: {_root_text(error)}", connecting=True)
-    if isinstance(error, (SSLError, ssl.SSLError)):
-        return _tls_failure(error, host)
-    if isinstance(error, NameResolutionError):
-        return _unknown_name(error, host)
-    if isinstance(error, (NewConnectionError, ConnectTimeoutError)):
-        kind = NoTls if url.startswith("https:") else Temporary
-        return kind(f"cannot connect to {host}: {_root_text(error)}", connecting=True)
-    if isinstance(error, (ReadTimeoutError, TimeoutError)):
-        slow = _cause(error, TimeoutError)
-        text = str(slow) if slow is not None and "timed out" not in str(slow) else "no answer"
-        return Temporary(f"{host} stalled: {text}")
-    return Temporary(f"{host}: the connection broke: {_root_text(error)}")
-
-
-def _tls_failure(error: Exception, host: str) -> RegistryError:
-    refused = _cause(error, ssl.SSLCertVerificationError)
-    if refused is not None:
-        why = printable(refused.verify_message or str(refused))
-        text = f"the certificate of {host} is not to be trusted: {why}"
-        return RegistryError(text, hint=tls.refused_hint(host))
-    cause = _cause(error, ssl.SSLError)
-    library = (cause.reason if cause is not None else "") or ""
-    text = f"{host} does not speak TLS as it should: {library or _root_text(error)}"
-    if "WRONG_VERSION" in library or "UNKNOWN_PROTOCOL" in library or "HTTP_REQUEST" in library:
-        return NoTls(
-            f"{host} speaks no HTTPS",
-            hint="insecure = true for it in registries.conf allows plain HTTP",
-            connecting=True,
-        )
-    hint = ""
-    if "CERTIFICATE" in library:  # an alert of the server: it is ours that it does not take
-        hint = f"does it want a client's certificate? certs.d/{host}/NAME.cert and NAME.key"
-    return NoTls(text, hint=hint, connecting=True)
-
-
-def _unknown_name(error: Exception, host: str) -> RegistryError:
-    cause = _cause(error, socket.gaierror)
-    text = f"cannot find the address of {host}: {_root_text(error)}"
-    if cause is not None and cause.errno == socket.EAI_AGAIN:
-        return Temporary(text, connecting=True)
-    return RegistryError(text, hint="is the registry's name right? does the name server answer?")
-
-
-def _cause(error: BaseException, kind: type[_Cause]) -> _Cause | None:
-    """The first of ``kind`` among the error, what it wraps and what it came from."""
-    seen: list[BaseException] = [error]
-    for one in seen:
-        if isinstance(one, kind):
-            return one
-        wrapped = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-        seen += [
-            other
-            for other in wrapped
-            if isinstance(other, BaseException) and other not in seen and len(seen) < 20
-        ]
-    return None
-
-
-def _root_text(error: BaseException) -> str:
-    if _cause(error, http.client.IncompleteRead) is not None:
-        return "it ended too early"
-    failed = _cause(error, OSError)
-    if failed is not None and failed.errno in errno.errorcode:
-        return os.strerror(failed.errno or 0).lower()
-    if _cause(error, TimeoutError) is not None or isinstance(error, ConnectTimeoutError):
-        return "no answer"
-    text = str(error)
-    return printable(text.rpartition(": ")[2] if len(text) > 120 else text, 120)
