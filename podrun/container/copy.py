@@ -19,7 +19,7 @@ import posixpath
 import stat
 from collections.abc import Callable, Iterator
 
-from podrun.container.copyfile import copy_file, temporary_name
+from podrun.container.copyfile import copy_file, sweep, temporary_name
 from podrun.container.place import Place
 from podrun.errors import MechanismFailed, PodrunError
 
@@ -49,9 +49,21 @@ def copy(
         with _failing(f"write {target[0].name(target[1])}"):
             where, name, shown = _aim(*target, base, directory=directory, whole=whole)
         stack.callback(os.close, where)
+        if name:
+            _sweep(where)
         work = _Copy(place, target[0], note)
         if not work.entry(fd, path, where, name, shown, 0):
             raise PodrunError(f"{place.name(path)} is neither a file nor a directory")
+
+
+def _sweep(where: int) -> None:
+    """``where`` is an O_PATH descriptor."""
+    with contextlib.suppress(OSError):
+        fd = os.open(".", _DIRECTORY, dir_fd=where)
+        try:
+            sweep(fd)
+        finally:
+            os.close(fd)
 
 
 def _aim(
@@ -123,6 +135,8 @@ class _Copy:
             with _failing(f"make the directory {self._target.name(shown)}"):
                 there, made = self._make(where, name)
             stack.callback(os.close, there)
+            if not made:
+                sweep(there)
             with _failing(f"read {self._source.name(path)}"):
                 here = os.open(".", _DIRECTORY, dir_fd=fd)
                 stack.callback(os.close, here)

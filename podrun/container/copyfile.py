@@ -1,6 +1,7 @@
 """The contents of one regular file, copied by the kernel, and put in place in one step.
 
-    temporary file (ours alone) ──bytes──► owner, mode, time ──► rename over the name
+    file without a name ──bytes──► owner, mode, time ──► linked beside ──► rename over the name
+    (killed until here, nothing stays)                   (killed here: swept by the next copy)
 
 What had the name before, be it a link or a device, is replaced and never opened. Only a file that
 is mounted there (an /etc/hosts, a volume's subPath) cannot be replaced; it is written in place.
@@ -11,11 +12,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
+from podrun.linux import process
 from podrun.linux.openat import RESOLVE_NO_XDEV, openat2
 
 _CHUNK = 16 << 20  # so that an interrupt is not waited for
@@ -32,8 +35,22 @@ class Owner(NamedTuple):
     gid: int
 
 
+_PREFIX = ".podrun-cp-"
+_TEMPORARY = re.compile(re.escape(_PREFIX) + r"([0-9]{1,9})-[0-9a-f]{12}")
+
+
 def temporary_name() -> str:
-    return f".podrun-cp-{secrets.token_hex(6)}"
+    """Beside what is made; whose it is stands in it."""
+    return f"{_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
+
+
+def sweep(directory: int) -> None:
+    """Remove from ``directory`` what copies that were killed left in it."""
+    for name in os.listdir(directory):
+        found = _TEMPORARY.fullmatch(name) if name.startswith(_PREFIX) else None
+        if found is not None and process.stat(int(found[1])) is None:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=directory)
 
 
 def copy_file(source: int, directory: int, name: str, owner: Owner) -> None:
@@ -46,13 +63,14 @@ def copy_file(source: int, directory: int, name: str, owner: Owner) -> None:
         return
     looks = os.fstat(source)
     temporary = temporary_name()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(temporary, flags, 0o600, dir_fd=directory)
+    fd, named = _temporary(directory, temporary)
     try:
         transfer(source, fd)
         os.fchown(fd, owner.uid, owner.gid)
         os.fchmod(fd, looks.st_mode & 0o777)
         os.utime(fd, ns=(looks.st_atime_ns, looks.st_mtime_ns))
+        if not named:
+            os.link(f"/proc/self/fd/{fd}", temporary, dst_dir_fd=directory, follow_symlinks=True)
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -60,6 +78,18 @@ def copy_file(source: int, directory: int, name: str, owner: Owner) -> None:
         raise
     finally:
         os.close(fd)
+
+
+def _temporary(directory: int, name: str) -> tuple[int, bool]:
+    """A new file, and whether it has ``name`` already: not all file systems have nameless ones."""
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    try:
+        return os.open(".", flags | os.O_TMPFILE, 0o600, dir_fd=directory), False
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
+            raise
+    flags |= os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    return os.open(name, flags, 0o600, dir_fd=directory), True
 
 
 def _is_mounted(directory: int, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from podrun.container import copyfile
 from podrun.container.copy import copy
 from podrun.container.copyfile import Owner, transfer
 from podrun.container.place import Place
@@ -336,3 +338,47 @@ def test_a_file_that_cannot_be_written_leaves_no_trace(
     with pytest.raises(MechanismFailed, match="copy /f to web:/f: No space left"):
         lab.give("/f", "/f")
     assert tree(lab.inside) == {}
+
+
+# ── killed in the middle ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_copy_that_is_killed_leaves_nothing_for_long(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, nameless: bool
+) -> None:
+    if not nameless:  # as on a file system without O_TMPFILE
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_TMPFILE & ~os.O_DIRECTORY)  # EINVAL
+    (lab.outside / "f").write_text("data")
+    (lab.inside / "f").write_text("old")
+    child = os.fork()
+    if child == 0:
+
+        def die(source: int, target: int) -> None:
+            os.pwrite(target, b"da", 0)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        copyfile.transfer = die
+        lab.give("/f", "/f")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    left = [path.name for path in lab.inside.iterdir() if path.name != "f"]
+    assert len(left) == (0 if nameless else 1)
+    assert (lab.inside / "f").read_text() == "old"
+    lab.give("/f", "/f")
+    assert tree(lab.inside) == {"f": "data"}
+
+
+def test_only_what_dead_copies_left_is_swept(lab: Lab) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    (lab.outside / "d").mkdir()
+    (lab.inside / "d").mkdir()
+    hexadecimal = 12 * "a"
+    stale, ours = f".podrun-cp-{child}-{hexadecimal}", f".podrun-cp-{os.getpid()}-{hexadecimal}"
+    for name in (stale, ours, ".podrun-cp-notes", f".podrun-cp-{child}-x"):
+        (lab.inside / "d" / name).write_text("")
+    lab.give("/d/.", "/d")
+    kept = {ours, ".podrun-cp-notes", f".podrun-cp-{child}-x"}
+    assert {path.name for path in (lab.inside / "d").iterdir()} == kept
