@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podrun.cli.command import Duration, files_option, namespace_option, verb
+from podrun.cli.command import Duration, files_option, namespace_option, option, verb
+from podrun.cli.complete import complete_file
 from podrun.cli.live import Live
 from podrun.cli.manifests import admitted, read_sources
 from podrun.cli.output import Output, OutputType, as_text
@@ -28,21 +29,21 @@ if TYPE_CHECKING:
     "sudo podrun apply -f pods/ --wait",
     "podrun apply --dry-run pod.yaml",
 )
-@click.argument("paths", nargs=-1, metavar="[FILE|DIR|-]...", type=click.Path())
+@click.argument("paths", nargs=-1, metavar="[FILE|DIR|-]...", shell_complete=complete_file)
 @files_option
 @namespace_option
-@click.option("--wait", "wait", flag_value="ready", help="Return when all are Ready (or done).")
-@click.option("--no-wait", "wait", flag_value="none", help="Return at once.")
-@click.option("--timeout", type=Duration(), metavar="TIME", help="Give up waiting after this.")
-@click.option("--dry-run", is_flag=True, help="Print what would be applied, with its defaults.")
-@click.option(
+@option("--wait", "wait", flag_value="ready", help="Return when all are Ready (or done).")
+@option("--no-wait", "wait", flag_value="none", help="Return at once.")
+@option("--timeout", type=Duration(), metavar="TIME", help="Give up waiting after this.")
+@option("--dry-run", is_flag=True, help="Print what would be applied, with its defaults.")
+@option(
     "-o",
     "--output",
     type=OutputType("yaml", "json"),
     metavar="FORMAT",
     help="With --dry-run: yaml or json.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
+@option("-q", "--quiet", is_flag=True, help="Print only errors.")
 def command(
     paths: tuple[str, ...],
     files: tuple[str, ...],

@@ -40,10 +40,41 @@ class Context(click.Context):
     formatter_class = Formatter
 
 
-class Verb(click.Command):
-    """A verb of the command line. ``--debug`` may stand before the verb or after it."""
+class Option(click.Option):
+    """An option whose help needs no cleaning: click's own would import inspect (see ``lazy``)."""
+
+    def __init__(self, *args: Any, help: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.help = help
+
+
+class Helped(click.Command):
+    """``-h`` and ``--help``, without the search for a translation that click's own begin with."""
 
     context_class = Context
+    _help: Option | None = None
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        if self._help is None:
+            self._help = Option(
+                self.get_help_option_names(ctx),
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                help="Show this message and exit.",
+                callback=_show_help,
+            )
+        return self._help
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+class Verb(Helped):
+    """A verb of the command line. ``--debug`` may stand before the verb or after it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["context_settings"] = {**_SETTINGS, **(kwargs.get("context_settings") or {})}
@@ -71,10 +102,9 @@ class Verb(click.Command):
         yield from rest
 
 
-class VerbGroup(click.Group):
+class VerbGroup(Helped, click.Group):
     """A verb with verbs of its own: ``podrun image …``."""
 
-    context_class = Context
     command_class = Verb
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -90,31 +120,36 @@ def verb(
     return click.command(name, cls=Verb, epilog=epilog, context_settings=settings)
 
 
+def option(*names: str, **attributes: Any) -> Callable[[F], F]:
+    """``click.option``, lighter; the help is one clean line."""
+    return click.option(*names, cls=Option, **attributes)
+
+
 def debug_option() -> click.Option:
     def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
             ctx.ensure_object(State).debug = True
 
-    return click.Option(
+    return Option(
         ["--debug"], is_flag=True, expose_value=False, hidden=True, callback=remember, is_eager=True
     )
 
 
 def namespace_option(function: F) -> F:
     """``-n``: the namespace that names without one are in; "" when it was not given."""
-    return click.option(
+    return option(
         "-n", "--namespace", default="", metavar="NS", help="Namespace of the names [default]."
     )(function)
 
 
 def all_namespaces_option(function: F) -> F:
-    return click.option(
-        "-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces."
-    )(function)
+    return option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")(
+        function
+    )
 
 
 def selector_option(function: F) -> F:
-    return click.option(
+    return option(
         "-l",
         "--selector",
         default="",
@@ -126,7 +161,7 @@ def selector_option(function: F) -> F:
 def container_option(function: F) -> F:
     from podrun.cli.complete import complete_container
 
-    return click.option(
+    return option(
         "-c",
         "--container",
         default="",
@@ -137,7 +172,7 @@ def container_option(function: F) -> F:
 
 
 def files_option(function: F) -> F:
-    return click.option(
+    return option(
         "-f",
         "--filename",
         "files",

@@ -16,6 +16,13 @@ def complete_pod(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     return _items(_pod_names, ctx, incomplete.removeprefix(prefix), prefix)
 
 
+def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Left to the shell."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
 def complete_container(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
     return _items(_container_names, ctx, incomplete, "")
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from podrun.cli.command import Context, State, debug_option
+from podrun.cli.command import Helped, State, debug_option
 from podrun.cli.order import verb_first
 from podrun.errors import PodrunError
 
@@ -79,9 +79,7 @@ def module_of(verb: str) -> str:
     return f"podrun.cli.{verb.replace('-', '_')}"
 
 
-class Podrun(click.Group):
-    context_class = Context
-
+class Podrun(Helped, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for section in VERBS.values() for name in section]
 

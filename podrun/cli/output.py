@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from podrun.cli.command import option
+
 if TYPE_CHECKING:
     from podrun.api.pod import Pod
 
@@ -57,7 +59,7 @@ class OutputType(click.ParamType[Output]):
 
 
 def output_option(*formats: str) -> Callable[[F], F]:
-    return click.option(
+    return option(
         "-o",
         "--output",
         type=OutputType(*formats),

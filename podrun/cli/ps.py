@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from podrun.cli.command import all_namespaces_option, namespace_option, selector_option, verb
+from podrun.cli.command import (
+    all_namespaces_option,
+    namespace_option,
+    option,
+    selector_option,
+    verb,
+)
 from podrun.cli.complete import complete_pod
 from podrun.cli.names import parse_pod
 from podrun.cli.output import Output, output_option
@@ -19,9 +25,9 @@ from podrun.cli.sorting import sort_option
 @selector_option
 @output_option()
 @sort_option
-@click.option("-c", "--containers", is_flag=True, help="One line for each container.")
-@click.option("-w", "--watch", is_flag=True, help="Go on: print a line whenever one changes.")
-@click.option("--no-headers", is_flag=True, help="Leave out the line of headings.")
+@option("-c", "--containers", is_flag=True, help="One line for each container.")
+@option("-w", "--watch", is_flag=True, help="Go on: print a line whenever one changes.")
+@option("--no-headers", is_flag=True, help="Leave out the line of headings.")
 def command(
     names: tuple[str, ...],
     namespace: str,

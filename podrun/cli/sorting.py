@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-import click
-
+from podrun.cli.command import option
 from podrun.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -15,7 +14,7 @@ _Key = tuple[int, float, tuple[tuple[bool, int, str], ...]]
 
 
 def sort_option(function: F) -> F:
-    return click.option(
+    return option(
         "--sort-by",
         "sort",
         default="",
