@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from podrun.cli.table import table
-from podrun.schedule.inputs import amount_text
+from podrun.pod.fitting import amount_text
 from podrun.schedule.model import Amounts, Node
 from podrun.schedule.simulate import Figures
 from podrun.schedule.story import End, Fate, Told

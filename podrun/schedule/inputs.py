@@ -8,6 +8,7 @@ from typing import Any
 from podrun.api import quantity
 from podrun.api.pod import Container, Pod
 from podrun.errors import InvalidManifest, UsageError
+from podrun.pod.fitting import amount_text
 from podrun.pod.resources import requests
 from podrun.pod.runs import is_sidecar
 from podrun.schedule.model import Amounts, Gang, Member, Node, shortage
@@ -129,13 +130,3 @@ def check_gangs(gangs: Iterable[Gang], nodes: Sequence[Node]) -> None:
                 f"{amount_text(resource, gang.request[resource])}, the largest node has "
                 f"{amount_text(resource, most)}"
             )
-
-
-def amount_text(resource: str, amount: int) -> str:
-    """``500m``, ``4``, ``2.5Gi``: as one would write it."""
-    if resource == "cpu":
-        return quantity.canonical(f"{amount}m")
-    for suffix, size in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
-        if amount >= size:
-            return f"{amount / size:.2f}".rstrip("0").rstrip(".") + suffix
-    return str(amount)
