@@ -71,8 +71,13 @@ test-vm: setup  ## the integration tests on Debian's kernel with pure cgroup v2 
 	@$(ROOT) $(GIVE_BACK) scripts/packages.sh vm; \
 	scripts/test-vm.sh $(or $(TESTS),tests/integration) $(ARGS)
 
-bench: setup  ## podrun beside podman (as root): make bench ARGS=--json
-	@$(ROOT) $(GIVE_BACK) scripts/packages.sh bench; $(BIN)/python -m bench $(ARGS)
+bench: setup $(BUILD)/installed  ## podrun beside podman (as root): make bench ARGS=--json
+	@$(ROOT) $(GIVE_BACK) scripts/packages.sh bench; \
+	$(BIN)/python -m bench --podrun $(VENV)/installed/bin/podrun $(ARGS)
+
+# What a user has: not editable, without what podrun is developed with.
+$(BUILD)/installed: $(shell find podrun -name '*.py') packaging/podrun $(PAUSE_SOURCES) | $(BUILD)/venv
+	@$(GIVE_BACK) scripts/install.sh environment $(CURDIR)/$(VENV)/installed; touch $@
 
 install: $(BUILD)/packages  ## podrun in PREFIX (/opt/podrun), linked from BINDIR (as root)
 	@$(GIVE_BACK) scripts/install.sh install $(PREFIX) $(BINDIR)

@@ -1,4 +1,6 @@
-"""usage: python -m bench [--json] [--only NAME]... [--rounds N]      (as root; see `make bench`)
+"""usage: python -m bench [--json] [--only NAME]... [--rounds N] [--podrun PATH]
+
+(as root; `make bench` does it with a podrun installed as users install it)
 
 Measures podrun beside podman on this machine, in one run, alternating, with the same image and the
 same manifest, and compares with the targets. Both live in worlds of their own (``bench.peer``,
@@ -44,6 +46,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="figures as JSON on standard output")
     parser.add_argument("--only", action="append", choices=MEASURES, help="just this measure")
     parser.add_argument("--rounds", type=int, default=10, help="of alternating measures (10)")
+    parser.add_argument("--podrun", help="the command to measure; else this checkout's")
     options = parser.parse_args()
     found: list[Figure] = []
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -51,6 +54,8 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="podrun-bench-")))
         node = Node(pod_cidrs=WIDE_CIDR, agent_idle_seconds=60.0)
+        if options.podrun:
+            node.program = [str(Path(options.podrun).absolute())]
         stack.callback(node.close)
         podman = Podman(work / "podman")
         stack.callback(podman.close)

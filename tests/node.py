@@ -57,6 +57,7 @@ class Node:
         self.paths = Paths(self.config)
         self.config_file = self.root / "config.json"
         self.config_file.write_bytes(msgspec.json.encode(self.config))
+        self.program = [sys.executable, "-m", "podrun"]
 
     def _defaults(self) -> dict[str, Any]:
         net = secrets.randbelow(122) + 128
@@ -79,7 +80,7 @@ class Node:
     # ── commands ─────────────────────────────────────────────────────────────────────────────────
 
     def command(self, *args: str | Path) -> list[str]:
-        return [sys.executable, "-m", "podrun", *map(str, args)]
+        return [*self.program, *map(str, args)]
 
     def podrun(
         self, *args: str | Path, check: bool = True, input: str | None = None, timeout: float = 60.0
