@@ -14,6 +14,8 @@ Each request is looked up in FAULTS (JSON, read anew for each request); the firs
     {"do": "corrupt", "at": 1000}          another byte there
     {"do": "headers", "set": {"Content-Length": "5"}}    other headers; null: none
     {"do": "swallow", "after": 1000}       passes on that much of the request's body, then cuts
+    {"do": "keep", "after": 1000}          … of an upload, which can be resumed there: what Debian's
+                                           registry cannot, because its Location has the offset
 
 CONNECT leads to UPSTREAM, whatever it names; so do absolute URLs: it is an HTTP proxy, too.
 Writes one line of JSON for each request: {"method", "path", "headers", "fault"}.
@@ -32,6 +34,7 @@ from typing import Any
 
 UPSTREAM, FAULTS = "", Path()
 USED: dict[str, int] = {}
+KEPT: dict[str, str] = {}  # an upload's place without the query → the place to resume at
 Fault = dict[str, Any]
 
 
@@ -78,6 +81,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     fault = choose(f"{method} {path}")
     said = {"method": method, "path": path, "headers": head.headers, "fault": fault["do"]}
     print(json.dumps(said), flush=True)
+    if fault["do"] in {"answer", "redirect"}:
+        await reader.readexactly(int(head.headers.get("content-length", "0")))
     match fault["do"]:
         case "answer":
             answer(writer, fault["status"], fault.get("headers", {}), fault.get("body", ""))
@@ -128,6 +133,13 @@ async def forward(
 ) -> None:
     length = int(head.headers.get("content-length", "0"))
     head.headers["connection"] = "close"
+    place = head.first.split(" ")[1]
+    if head.first.startswith("GET") and place.partition("?")[0] in KEPT:
+        head.first = f"GET {KEPT[place.partition('?')[0]]} HTTP/1.1"
+    if fault["do"] == "keep":
+        head.first = f"PATCH {re.sub('[?&]digest=[^&]*', '', place)} HTTP/1.1"
+        head.headers["content-length"] = str(fault["after"])
+        head.headers.pop("content-range", None)
     if fault["do"] == "ignore-range":
         head.headers.pop("range", None)
     upstream_host, _, upstream_port = UPSTREAM.rpartition(":")
@@ -137,6 +149,11 @@ async def forward(
         if fault["do"] == "swallow":
             up_writer.write(await reader.readexactly(min(length, fault["after"])))
             await up_writer.drain()
+            return
+        if fault["do"] == "keep":
+            up_writer.write(await reader.readexactly(fault["after"]))
+            kept = Head(await up_reader.readuntil(b"\r\n\r\n")).headers["location"]
+            KEPT[place.partition("?")[0]] = "/" + kept.split("/", 3)[3]
             return
         while length:
             piece = await reader.read(min(length, 1 << 16))
