@@ -24,6 +24,7 @@ from typing import NoReturn
 
 import msgspec
 
+from podrun.cgroup import devices as device_rules
 from podrun.cgroup.group import Group
 from podrun.container import child, devices, imagevolume, message, streams
 from podrun.container.spec import (
@@ -68,6 +69,8 @@ def launch(
         ends = streams.make(stdin=spec.stdin, pts=_devpts(spec, prepared))
         undo.callback(group.remove)
         group.create(spec.limits)
+        if not spec.process.privileged:
+            device_rules.restrict(group)
         main = _fork_child(group, sandbox, spec, prepared, ends, go)
         undo.callback(_end, main)
         control = _control_socket(paths, spec)

@@ -10,9 +10,9 @@ from podrun.cgroup.limits import Limits
 from podrun.linux import process
 from podrun.volume.spec import Volume
 
-#: containerd's default set without MKNOD: a device made by a container would be the host's
+#: containerd's default set
 DEFAULT_CAPABILITIES = (
-    "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
+    "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
     "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
 )  # fmt: skip
 
