@@ -41,6 +41,7 @@ _IN_PLACE = frozenset(
         "spec.terminationGracePeriodSeconds",
         "spec.enableServiceLinks",
         "spec.readinessGates",
+        "spec.imagePullSecrets",
         "spec.os",
         "spec.automountServiceAccountToken",
         "spec.serviceAccountName",

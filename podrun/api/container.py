@@ -25,6 +25,8 @@ class VolumeMount(Object, kw_only=True, frozen=True):
     name: str = ""
     mount_path: str = ""
     read_only: bool = False
+    sub_path: str = ""
+    sub_path_expr: str = ""
 
 
 class ResourceRequirements(Object, kw_only=True, frozen=True):

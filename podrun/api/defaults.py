@@ -121,7 +121,12 @@ def _canonical(text: str) -> str:
 
 def _volume(volume: Volume) -> Volume:
     """No source at all means an emptyDir."""
-    if volume.host_path is not None:
-        host_path = replace(volume.host_path, type=volume.host_path.type or "")
-        return replace(volume, host_path=host_path)
-    return replace(volume, empty_dir=volume.empty_dir or EmptyDirVolumeSource())
+    host_path, image = volume.host_path, volume.image
+    if host_path is None and image is None:
+        return replace(volume, empty_dir=volume.empty_dir or EmptyDirVolumeSource())
+    if image is not None:
+        policy = image.pull_policy or default_pull_policy(image.reference)
+        image = replace(image, pull_policy=policy)
+    if host_path is not None:
+        host_path = replace(host_path, type=host_path.type or "")
+    return replace(volume, host_path=host_path, image=image)

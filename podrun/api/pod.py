@@ -40,7 +40,12 @@ from podrun.api.status import (
     PodIP,
     PodStatus,
 )
-from podrun.api.volume import EmptyDirVolumeSource, HostPathVolumeSource, Volume
+from podrun.api.volume import (
+    EmptyDirVolumeSource,
+    HostPathVolumeSource,
+    ImageVolumeSource,
+    Volume,
+)
 
 __all__ = [
     "Capabilities",
@@ -62,8 +67,10 @@ __all__ = [
     "HostAlias",
     "HostIP",
     "HostPathVolumeSource",
+    "ImageVolumeSource",
     "Lifecycle",
     "LifecycleHandler",
+    "LocalObjectReference",
     "ObjectMeta",
     "Pod",
     "PodCondition",
@@ -126,6 +133,12 @@ class PodOS(Object, kw_only=True, frozen=True):
     name: str = ""
 
 
+class LocalObjectReference(Object, kw_only=True, frozen=True):
+    """An object of the pod's own namespace."""
+
+    name: str = ""
+
+
 class PodReadinessGate(Object, kw_only=True, frozen=True):
     condition_type: str = ""
 
@@ -153,6 +166,7 @@ class PodSpec(Object, kw_only=True, frozen=True):
     security_context: PodSecurityContext | None = None
     readiness_gates: tuple[PodReadinessGate, ...] = ()
     enable_service_links: bool | None = None
+    image_pull_secrets: tuple[LocalObjectReference, ...] = ()
     os: PodOS | None = None
 
     automount_service_account_token: bool | None = None

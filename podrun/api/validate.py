@@ -14,6 +14,7 @@ from podrun.api.problem import Problem
 from podrun.api.validate_container import containers
 from podrun.api.validate_rules import (
     MAX_INT32,
+    PULL_POLICIES,
     between,
     check,
     choice,
@@ -94,8 +95,12 @@ def _volumes(volumes: tuple[Volume, ...]) -> Iterator[Problem]:
 
 
 def _source(path: str, volume: Volume) -> Iterator[Problem]:
-    if volume.empty_dir is not None and volume.host_path is not None:
-        yield forbidden(f"{path}.hostPath", "may not specify more than 1 volume type")
+    sources = {
+        "emptyDir": volume.empty_dir, "hostPath": volume.host_path, "image": volume.image,
+    }  # fmt: skip
+    given = [name for name, source in sources.items() if source is not None]
+    for name in given[1:]:
+        yield forbidden(f"{path}.{name}", "may not specify more than 1 volume type")
     if volume.empty_dir is not None and volume.empty_dir.medium:
         medium = volume.empty_dir.medium
         if medium == "Memory" or medium.startswith("HugePages"):
@@ -106,6 +111,10 @@ def _source(path: str, volume: Volume) -> Iterator[Problem]:
         host_path = f"{path}.hostPath"
         yield from path_without_dots(f"{host_path}.path", volume.host_path.path)
         yield from choice(f"{host_path}.type", volume.host_path.type or "", HOST_PATH_TYPES)
+    if volume.image is not None:
+        if not volume.image.reference:
+            yield required(f"{path}.image.reference")
+        yield from choice(f"{path}.image.pullPolicy", volume.image.pull_policy, PULL_POLICIES)
 
 
 def path_without_dots(path: str, value: str) -> Iterator[Problem]:

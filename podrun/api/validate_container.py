@@ -15,6 +15,7 @@ from podrun.api.validate_probe import no_probes_nor_hooks, probes_and_hooks
 from podrun.api.validate_restart import restarts
 from podrun.api.validate_rules import (
     MAX_INT32,
+    PULL_POLICIES,
     between,
     check,
     choice,
@@ -69,8 +70,7 @@ def _image(path: str, container: Container) -> Iterator[Problem]:
     elif container.image.strip() != container.image:
         why = "must not have leading or trailing whitespace"
         yield invalid(f"{path}.image", container.image, why)
-    policies = ("Always", "IfNotPresent", "Never")
-    yield from choice(f"{path}.imagePullPolicy", container.image_pull_policy, policies)
+    yield from choice(f"{path}.imagePullPolicy", container.image_pull_policy, PULL_POLICIES)
     process = (container.working_dir, *container.command, *container.args)
     if any("\0" in each for each in process):
         yield forbidden(path, "command, args and workingDir may not contain a null character")
@@ -148,6 +148,11 @@ def _mounts(path: str, mounts: tuple[VolumeMount, ...], spec: PodSpec) -> Iterat
         if mount.mount_path and mount.mount_path in seen:
             yield invalid(f"{at}.mountPath", mount.mount_path, "must be unique")
         seen.add(mount.mount_path)
+        yield from _sub_path(f"{at}.subPath", mount.sub_path)
+        yield from _sub_path(f"{at}.subPathExpr", mount.sub_path_expr)
+        if mount.sub_path and mount.sub_path_expr:
+            why = "subPathExpr and subPath are mutually exclusive"
+            yield invalid(f"{at}.subPathExpr", mount.sub_path_expr, why)
 
 
 def _mount_path(path: str, value: str) -> Iterator[Problem]:
@@ -157,6 +162,15 @@ def _mount_path(path: str, value: str) -> Iterator[Problem]:
         yield invalid(path, value, "must not contain ':'")
     elif "\0" in value or ".." in value.split("/"):
         yield invalid(path, value, "must not contain '..' or a null character")
+
+
+def _sub_path(path: str, value: str) -> Iterator[Problem]:
+    if value.startswith("/"):
+        yield invalid(path, value, "must be a relative path")
+    if ".." in value.split("/"):
+        yield invalid(path, value, "must not contain '..'")
+    if "\0" in value:
+        yield invalid(path, value, "must not contain a null character")
 
 
 def _resources(path: str, container: Container) -> Iterator[Problem]:

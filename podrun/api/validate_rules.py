@@ -10,6 +10,7 @@ import msgspec
 from podrun.api.problem import Problem
 
 MAX_INT32 = 2**31 - 1
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _SHOWN = 80
 
 

@@ -26,7 +26,13 @@ class HostPathVolumeSource(Object, kw_only=True, frozen=True):
     type: str | None = None  # one of HOST_PATH_TYPES
 
 
+class ImageVolumeSource(Object, kw_only=True, frozen=True):
+    reference: str = ""
+    pull_policy: str = ""  # Always, IfNotPresent, Never
+
+
 class Volume(Object, kw_only=True, frozen=True):
     name: str = ""
     empty_dir: EmptyDirVolumeSource | None = None
     host_path: HostPathVolumeSource | None = None
+    image: ImageVolumeSource | None = None

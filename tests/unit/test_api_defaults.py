@@ -14,6 +14,7 @@ from podrun.api.pod import (
     Container,
     ContainerPort,
     HostPathVolumeSource,
+    ImageVolumeSource,
     Pod,
     PodSpec,
     ResourceRequirements,
@@ -97,11 +98,20 @@ def test_on_the_hosts_network_every_port_is_a_host_port(host_network: bool, host
 
 
 def test_volumes() -> None:
-    volumes = (Volume(name="a"), Volume(name="b", host_path=HostPathVolumeSource(path="/x")))
+    volumes = (
+        Volume(name="a"),
+        Volume(name="b", host_path=HostPathVolumeSource(path="/x")),
+        Volume(name="c", image=ImageVolumeSource(reference="x")),
+        Volume(name="d", image=ImageVolumeSource(reference="x:1")),
+        Volume(name="e", image=ImageVolumeSource(reference="x:1", pull_policy="Never")),
+    )
     pod = with_defaults(Pod(spec=PodSpec(volumes=volumes)))
     assert _printed(pod.spec.volumes) == [
         {"name": "a", "emptyDir": {}},
         {"name": "b", "hostPath": {"path": "/x", "type": ""}},
+        {"name": "c", "image": {"reference": "x", "pullPolicy": "Always"}},
+        {"name": "d", "image": {"reference": "x:1", "pullPolicy": "IfNotPresent"}},
+        {"name": "e", "image": {"reference": "x:1", "pullPolicy": "Never"}},
     ]
 
 

@@ -134,6 +134,15 @@ def test_metadata(metadata: dict[str, Any], problem: str) -> None:
             "spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type",
         ),
         (
+            {"volumes": [{"name": "v", "hostPath": {"path": "/"}, "image": {"reference": "x"}}]},
+            "spec.volumes[0].image: Forbidden: may not specify more than 1 volume type",
+        ),
+        ({"volumes": [{"name": "v", "image": {}}]}, "spec.volumes[0].image.reference: Required value"),
+        (
+            {"volumes": [{"name": "v", "image": {"reference": "x", "pullPolicy": "Newer"}}]},
+            'spec.volumes[0].image.pullPolicy: Unsupported value: "Newer": supported values: "Always", "IfNotPresent", "Never"',
+        ),
+        (
             {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}]},
             'spec.volumes[0].emptyDir.medium: podrun does not support the value "Memory" yet',
         ),
@@ -389,6 +398,22 @@ def test_container(fields: dict[str, Any], problem: str) -> None:
         (
             [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/a"}],
             'volumeMounts[1].mountPath: Invalid value: "/a": must be unique',
+        ),
+        (
+            [{"name": "v", "mountPath": "/a", "subPath": "/etc"}],
+            'volumeMounts[0].subPath: Invalid value: "/etc": must be a relative path',
+        ),
+        (
+            [{"name": "v", "mountPath": "/a", "subPath": "a/../.."}],
+            "volumeMounts[0].subPath: Invalid value: \"a/../..\": must not contain '..'",
+        ),
+        (
+            [{"name": "v", "mountPath": "/a", "subPathExpr": "../$(A)"}],
+            "volumeMounts[0].subPathExpr: Invalid value: \"../$(A)\": must not contain '..'",
+        ),
+        (
+            [{"name": "v", "mountPath": "/a", "subPath": "a", "subPathExpr": "b"}],
+            'volumeMounts[0].subPathExpr: Invalid value: "b": subPathExpr and subPath are mutually exclusive',
         ),
     ],
 )

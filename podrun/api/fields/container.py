@@ -99,8 +99,9 @@ name string: The volume, as named in spec.volumes.
 mountPath string: Where it appears in the container; must not contain ":".
 readOnly boolean: The container cannot write to it.
 recursiveReadOnly string no =Disabled: Whether mounts below it are read-only too.
-subPath string no: Mounts one file or directory of the volume.
-subPathExpr string no: As subPath, with $(VARIABLES) of the container.
+subPath string: Mounts one file or directory of the volume, a relative path. A missing one is made,
+    as a directory; in an image it is an error.
+subPathExpr string: As subPath, with $(VARIABLES) of the container's env; a missing one is an error.
 mountPropagation string no =None: Whether later mounts are seen on the other side.
 
 [VolumeDevice]

@@ -11,7 +11,7 @@ secret SecretVolumeSource no: The keys of a Secret as files.
 projected ProjectedVolumeSource no: Several sources in one directory.
 downwardAPI DownwardAPIVolumeSource no: Fields of the pod as files.
 persistentVolumeClaim PersistentVolumeClaimVolumeSource no: Storage that outlives the pod.
-image ImageVolumeSource no: The files of an image, read-only.
+image ImageVolumeSource: The files of an image, read-only and never executed.
 ephemeral EphemeralVolumeSource no: A claim made for this pod.
 nfs NFSVolumeSource no: A directory of an NFS server.
 iscsi ISCSIVolumeSource no: A disk of an iSCSI target.
@@ -101,8 +101,9 @@ claimName string: The claim.
 readOnly boolean: No container can write to it.
 
 [ImageVolumeSource]
-reference string: The image.
-pullPolicy string: Always, IfNotPresent or Never.
+reference string: The image, named as for a container.
+pullPolicy string: Always, IfNotPresent or Never; as for a container, the default is Always for the
+    tag latest, or none, and IfNotPresent otherwise.
 
 [EphemeralVolumeSource]
 volumeClaimTemplate any: The claim to make.
