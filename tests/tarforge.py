@@ -87,6 +87,26 @@ def archive(*pieces: bytes) -> bytes:
     return b"".join(pieces) + END
 
 
+# Short ways to what layers are made of; names of any length ───────────────────────────────────
+
+
+def folder(name: str, *, mode: int = 0o755, gid: int = 0, uid: int = 0, mtime: int = 9) -> bytes:
+    header = pax({"path": name}) if len(name) > 100 else b""
+    return header + entry(name, kind=DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=mtime)
+
+
+def link(name: str, target: object) -> bytes:
+    return pax({"linkpath": str(target)}) + entry(name, kind=SYMLINK, mode=0o777)
+
+
+def hardlink(name: str, target: object) -> bytes:
+    return pax({"linkpath": str(target)}) + entry(name, kind=HARDLINK)
+
+
+def named(name: object, content: bytes = b"x") -> bytes:
+    return pax({"path": str(name)}) + entry("short", content)
+
+
 def _number(value: Field, width: int) -> bytes:
     if isinstance(value, bytes):
         return value.ljust(width, b"\0")

@@ -103,8 +103,8 @@ def set_xattrs(target: int | bytes, xattrs: Mapping[bytes, bytes]) -> None:
             os.setxattr(target, name, value, follow_symlinks=isinstance(target, int))
         except OSError as error:
             if error.errno not in _NOT_HERE or not name.startswith(b"user."):
-                error.filename = os.fsdecode(name)
-                raise
+                what = f"{error.strerror} (the extended attribute {os.fsdecode(name)!r})"
+                raise OSError(error.errno, what) from error
 
 
 def copy(source: int, target: int) -> None:

@@ -187,7 +187,10 @@ def _write(fd: int, data: bytes | memoryview) -> None:
 def _failed(entry: Entry, error: OSError) -> MechanismFailed:
     name = os.fsdecode(entry.name)
     shown = name if len(name) <= 200 else f"{name[:200]}…"
-    hint = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    hint = ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        room = " (or its room for extended attributes)" if entry.xattrs else ""
+        hint = f"the disk{room} is full"
     if error.errno == errno.EPERM and entry.kind in _DEVICE_TYPES:
         hint = "making device nodes needs root with CAP_MKNOD"
     return MechanismFailed(

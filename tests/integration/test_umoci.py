@@ -25,22 +25,14 @@ def xattr(**values: bytes) -> bytes:
     return tf.pax(named)
 
 
-def folder(name: str, **fields: int) -> bytes:
-    return tf.entry(name, **{"kind": tf.DIRECTORY, "mode": 0o755, **fields})  # type: ignore[arg-type]
-
-
-def link(name: str, target: str) -> bytes:
-    return tf.entry(name, kind=tf.SYMLINK, link=target, mode=0o777)
-
-
 BASE = tf.archive(
-    folder("./", mode=0o751, mtime=1_111),
-    folder("etc/", mtime=2_222, uid=3, gid=4),
+    tf.folder("./", mode=0o751, mtime=1_111),
+    tf.folder("etc/", mtime=2_222, uid=3, gid=4),
     tf.entry("etc/passwd", b"root:x:0:0::/:/bin/sh\n", uid=1, gid=2, mode=0o640),
     tf.entry("etc/gone", b"soon"),
     tf.pax({"mtime": "1234567890.123456789"}) + tf.entry("etc/nanoseconds", b"x"),
     tf.pax({"mtime": "-86400.5"}) + tf.entry("etc/before-1970"),
-    folder("bin/"),
+    tf.folder("bin/"),
     xattr(security__capability=CAPABILITY_2) + tf.entry("bin/ping", b"\x7fELF", mode=0o755),
     xattr(security__capability=CAPABILITY_3) + tf.entry("bin/ping3", b"\x7fELF", mode=0o755),
     tf.entry("bin/su", b"\x7fELFsu", mode=0o4755, uid=0, gid=5),
@@ -48,42 +40,43 @@ BASE = tf.archive(
     tf.entry("bin/one", b"of three", mode=0o755),
     tf.entry("bin/two", kind=tf.HARDLINK, link="bin/one"),
     tf.entry("bin/three", kind=tf.HARDLINK, link="bin/two"),
-    link("bin/sh", "su"), link("absolute", "/etc/passwd"), link("dangling", "no/such/file"),
-    link("out", "../../../../../../etc"), link("goes", "etc"),
+    tf.link("bin/sh", "su"), tf.link("absolute", "/etc/passwd"),
+    tf.link("dangling", "no/such/file"), tf.link("out", "../../../../../../etc"),
+    tf.link("goes", "etc"),
     tf.entry("hardlinked-link", kind=tf.HARDLINK, link="dangling"),
-    folder("dev/"),
+    tf.folder("dev/"),
     tf.entry("dev/null", kind=tf.CHAR, mode=0o666, major=1, minor=3),
     tf.entry("dev/loop", kind=tf.BLOCK_DEVICE, mode=0o660, gid=6, major=7, minor=300),
     tf.entry("dev/fifo", kind=tf.FIFO, mode=0o620, uid=9),
-    folder("tmp/", mode=0o1777), folder("shared/", mode=0o2775, gid=50),
+    tf.folder("tmp/", mode=0o1777), tf.folder("shared/", mode=0o2775, gid=50),
     tf.entry("shared/file", b"of group 0 in a set-group-ID directory"),
-    folder("shared/sub/"),
-    folder("opaque/", mtime=3_333), tf.entry("opaque/old", b"1"), folder("opaque/olddir/"),
-    folder("deleted/"), tf.entry("deleted/file", b"1"), folder("deleted/again/"),
-    tf.entry("becomes-dir", b"file"), folder("becomes-file/"), tf.entry("becomes-file/x", b"x"),
-    link("becomes-real", "etc"),
-    folder("Case/"), tf.entry("Case/a", b"small"), tf.entry("Case/A", b"large"),
+    tf.folder("shared/sub/"),
+    tf.folder("opaque/", mtime=3_333), tf.entry("opaque/old", b"1"), tf.folder("opaque/olddir/"),
+    tf.folder("deleted/"), tf.entry("deleted/file", b"1"), tf.folder("deleted/again/"),
+    tf.entry("becomes-dir", b"file"), tf.folder("becomes-file/"), tf.entry("becomes-file/x", b"x"),
+    tf.link("becomes-real", "etc"),
+    tf.folder("Case/"), tf.entry("Case/a", b"small"), tf.entry("Case/A", b"large"),
     tf.entry("Case/new\nline", b"1"), tf.entry("Case/\x01\x1b[31m\x7f", b"2"),
     tf.entry(b"Case/\xff\xfe", b"not UTF-8"),
     tf.pax({"path": "Case/Grüße-" + "n" * 200}) + tf.entry("short", b"long name"),
     xattr(user__a=b"\0binary=\n\xff") + tf.entry("Case/attributes", b"3"),
-    xattr(user__dir=b"1") + folder("Case/dir/"),
+    xattr(user__dir=b"1") + tf.folder("Case/dir/"),
 )  # fmt: skip
 MIDDLE = tf.archive(
     tf.entry("etc/.wh.gone"), tf.entry(".wh.goes"), tf.entry(".wh.deleted"),
     tf.entry("bin/.wh.sh"), tf.entry("bin/.wh.never-was"),
-    folder("opaque/", mode=0o700, mtime=4_444), tf.entry("opaque/.wh..wh..opq"),
+    tf.folder("opaque/", mode=0o700, mtime=4_444), tf.entry("opaque/.wh..wh..opq"),
     tf.entry("opaque/new", b"2"),
-    folder("becomes-dir/"), tf.entry("becomes-dir/x", b"y"),
+    tf.folder("becomes-dir/"), tf.entry("becomes-dir/x", b"y"),
     tf.entry("becomes-file", b"file"), tf.entry("becomes-real", b"a file, not through the link"),
     tf.entry("copied-up", kind=tf.HARDLINK, link="etc/passwd"),
-    folder("Case/dir/", mode=0o711, mtime=5_555),
+    tf.folder("Case/dir/", mode=0o711, mtime=5_555),
 )  # fmt: skip
 TOP = tf.archive(
-    folder("deleted/", mode=0o700), tf.entry("deleted/anew", b"3"),
-    tf.entry(".wh.opaque"), folder("opaque/"), tf.entry("opaque/third", b"3"),
+    tf.folder("deleted/", mode=0o700), tf.entry("deleted/anew", b"3"),
+    tf.entry(".wh.opaque"), tf.folder("opaque/"), tf.entry("opaque/third", b"3"),
     tf.entry("etc/gone", b"is back"), tf.entry("etc/late", b"its parent is not listed"),
-    folder("quite/"), folder("quite/new/"), tf.entry("quite/new/file", b"x"),
+    tf.folder("quite/"), tf.folder("quite/new/"), tf.entry("quite/new/file", b"x"),
     tf.entry("bin/one", b"alone now"),
 )  # fmt: skip
 
