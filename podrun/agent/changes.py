@@ -203,8 +203,12 @@ class Changes:
                 self._progress({**_object(stored), "event": msgspec.to_builtins(event)})
             changed.set()
 
+        def pulls(stored: StoredPod, pull: dict[str, Any]) -> None:
+            self._progress({**_object(stored), "pull": pull})
+
         for task in tasks:
             task.listeners.add(heard)
+            task.pull_listeners.add(pulls)
         try:
             async with asyncio.timeout(timeout):
                 while not all(done(task) or task.released for task in tasks):
@@ -219,6 +223,7 @@ class Changes:
         finally:
             for task in tasks:
                 task.listeners.discard(heard)
+                task.pull_listeners.discard(pulls)
 
     def _say(self, task: PodTask, result: str) -> None:
         self._progress({**_object(task.stored), "result": result})

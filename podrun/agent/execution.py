@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from podrun.agent import operations, worker
+from podrun.agent import operations, resizing, worker
 from podrun.agent.hooks import Hooks
 from podrun.agent.node import Node
+from podrun.agent.podpulls import PodPulls
 from podrun.agent.podstore import StoredPod
-from podrun.agent.resizing import resize
 from podrun.agent.starting import Starter
 from podrun.agent.watch import Watch
+from podrun.api.pod import Container
 from podrun.container import control
 from podrun.errors import PodrunError
 from podrun.pod import actions, backoff
 from podrun.pod.facts import Facts, Sandbox, Verdict
-from podrun.pod.resources import resources_hash
+from podrun.pod.pulling import back_off
 from podrun.pod.rounds import begin_round
 
 
@@ -29,12 +30,14 @@ class Execution:
         stored: StoredPod,
         watch: Watch,
         hooks: Hooks,
+        pulls: PodPulls,
         save: Callable[[], None],
     ) -> None:
         self._node = node
         self._stored = stored
         self._watch = watch
         self._hooks = hooks
+        self._pulls = pulls
         self._starter = Starter(node, stored, watch, save)
 
     @property
@@ -48,6 +51,10 @@ class Execution:
                 await self._create_sandbox(attempt)
             case actions.StopSandbox():
                 await self._stop_sandbox()
+            case actions.PullImage():
+                self._pulls.begin(action)
+            case actions.BackOffPull(name=name):
+                back_off(self._facts, self._container(name), time.time())
             case actions.StartContainer():
                 await self.start((action,))
             case actions.SignalContainer(name=name, signal=signal, why=why):
@@ -128,17 +135,9 @@ class Execution:
             control.kill(record)
 
     def _resize(self, name: str) -> None:
-        """Write the spec's figures to the cgroups of the running container and of the pod."""
         run = self._facts.of(name).current
         assert run is not None
-        pod = self._stored.pod
-        container = next(c for c in pod.spec.all_containers if c.name == name)
-        try:
-            resize(self._node.config, pod, container, run.cgroup)
-        except PodrunError as error:
-            run.resize_trouble = backoff.next_trouble(
-                run.resize_trouble, "ResizeError", error.text, time.time()
-            )
-            return
-        run.resize_trouble = None
-        run.resources_hash = resources_hash(container)
+        resizing.carry_out(self._node, self._stored, self._container(name), run)
+
+    def _container(self, name: str) -> Container:
+        return next(c for c in self._stored.pod.spec.all_containers if c.name == name)

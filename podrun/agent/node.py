@@ -22,7 +22,10 @@ class Node(msgspec.Struct, frozen=True):
 
     @property
     def settings(self) -> Settings:
-        return Settings(max_restart_period=self.config.max_container_restart_period)
+        return Settings(
+            max_restart_period=self.config.max_container_restart_period,
+            first_pull_delay=self.config.image_pull_backoff,
+        )
 
     @property
     def facts(self) -> NodeFacts:

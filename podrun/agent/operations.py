@@ -8,14 +8,15 @@ from typing import NoReturn
 
 import msgspec
 
-from podrun.agent import logrotate, translate
+from podrun.agent import logrotate, mounts, translate
+from podrun.agent.localimages import found_of
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
-from podrun.api.pod import Container
+from podrun.api.pod import Container, Pod
 from podrun.container import control
 from podrun.container.launch import Sandbox as SandboxToJoin
 from podrun.container.launch import launch
-from podrun.errors import MechanismFailed, PodrunError
+from podrun.errors import MechanismFailed, NotFound, PodrunError
 from podrun.image.store import ImageStore
 from podrun.image.types import Image
 from podrun.linux.trees import remove_tree
@@ -27,7 +28,7 @@ from podrun.volume import volumes
 
 def create_sandbox(node: Node, stored: StoredPod, attempt: int) -> tuple[str, ...]:
     """Volumes, then pause and its network; gives the pod's addresses. Raises PodrunError."""
-    for volume in translate.volumes(stored.pod):
+    for volume in mounts.volumes(stored.pod):
         volumes.make(volume, stored.paths)
     spec = translate.sandbox_spec(node.config, stored.pod, attempt, node.name, node.host_ips)
     return sandbox.create(node.config, node.paths, stored.paths, spec).ips
@@ -41,7 +42,7 @@ def launch_container(
     node: Node, stored: StoredPod, container: Container, run: Run, report: int, go: int
 ) -> NoReturn:
     """Become the monitor of a new run. First line said: what the image turned out to be."""
-    image, lowers = _image(node, container)
+    image, lowers = _image(node, run.image)
     with sandbox.locked(stored.paths, shared=True):
         pause = sandbox.read(stored.paths)
         if pause is None or not pause.alive():
@@ -57,20 +58,34 @@ def launch_container(
             attempt=run.attempt,
             node_name=node.name,
             memory_capacity=node.memory_bytes,
+            volume_lowers=_volume_lowers(node, stored.pod, container),
         )
-        os.write(report, msgspec.json.encode({"image": image.id}) + b"\n")
+        os.write(report, msgspec.json.encode({"image": found_of(node, image)}) + b"\n")
         to_join = SandboxToJoin(pause.pid, pause.start_time, pause.share_pid)
         launch(node.paths, stored.paths, to_join, spec, report, go)
 
 
-def _image(node: Node, container: Container) -> tuple[Image, tuple[str, ...]]:
-    store = ImageStore(node.paths)
+def _image(node: Node, name: str) -> tuple[Image, tuple[str, ...]]:
+    store = ImageStore.of(node.config)
     try:
-        image = store.resolve(container.image)
+        image = store.resolve(name)
         return image, tuple(str(path) for path in store.lowers(image))
+    except NotFound as error:  # removed since it was looked for
+        error.reason = "CreateContainerError"
+        raise
     except PodrunError as error:
         error.reason = error.reason or "ImageInspectError"
         raise
+
+
+def _volume_lowers(node: Node, pod: Pod, container: Container) -> dict[str, tuple[str, ...]]:
+    """Of the image volumes it mounts."""
+    mounted = {mount.name for mount in container.volume_mounts}
+    return {
+        volume.name: _image(node, volume.image.reference)[1]
+        for volume in pod.spec.volumes
+        if volume.image is not None and volume.name in mounted
+    }
 
 
 def remove_container(node: Node, stored: StoredPod, name: str, run: Run) -> None:

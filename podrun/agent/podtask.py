@@ -18,13 +18,16 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from podrun.agent.execution import Execution
 from podrun.agent.handlers import Handlers
 from podrun.agent.hooks import Hooks
 from podrun.agent.node import Node
+from podrun.agent.podpulls import PodPulls
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.prober import Prober
+from podrun.agent.pulls import Pulls
 from podrun.agent.turns import Turns
 from podrun.agent.watch import Watch
 from podrun.pod.actions import ReleasePod, StartContainer
@@ -32,24 +35,35 @@ from podrun.pod.events import Event, events, merge
 from podrun.pod.facts import Facts
 from podrun.pod.hooks import forget_unfinished
 from podrun.pod.plan import plan
+from podrun.pod.pulling import forget_unfinished_pulls
 
 log = logging.getLogger(__name__)
 
 Listener = Callable[[StoredPod, list[Event]], None]
+PullListener = Callable[[StoredPod, dict[str, Any]], None]
 
 #: pause after what should not happen: a full disk, or a defect of ours
 _RETRY_SECONDS = 1.0
 
 
 class PodTask:
-    """Drives one pod until it is released. ``listeners`` hear of every change of its facts."""
+    """Drives one pod until it is released.
+
+    ``listeners`` hear of every change of its facts, ``pull_listeners`` of how its pulls go on.
+    """
 
     def __init__(
-        self, node: Node, store: PodStore, stored: StoredPod, turns: Turns | None = None
+        self,
+        node: Node,
+        store: PodStore,
+        stored: StoredPod,
+        turns: Turns | None = None,
+        pulls: Pulls | None = None,
     ) -> None:
         self.stored = stored
         self.released = False
         self.listeners: set[Listener] = set()
+        self.pull_listeners: set[PullListener] = set()
         self._store = store
         self._settings = node.settings
         self._told: Facts | None = copy.deepcopy(stored.facts)  # what is saved and told
@@ -59,9 +73,11 @@ class PodTask:
         self._handlers = Handlers(node, stored)
         self._hooks = Hooks(stored, self._handlers, self.happened)
         self._prober = Prober(stored, self._handlers, turns or Turns(), self.happened, self.tell)
-        self._execution = Execution(
-            node, stored, self._watch, self._hooks, partial(self.changed, durable=True)
+        self._pulls = PodPulls(
+            node, stored, pulls or Pulls(node), self.happened, self.tell, self._pull_goes_on
         )
+        save = partial(self.changed, durable=True)
+        self._execution = Execution(node, stored, self._watch, self._hooks, self._pulls, save)
 
     @property
     def facts(self) -> Facts:
@@ -104,9 +120,10 @@ class PodTask:
             await self._sleep(due.wake_at)
 
     def _look(self) -> None:
-        """Probes and hooks follow what the facts have become."""
+        """Probes, hooks and pulls follow what the facts have become."""
         self._prober.look()
         self._hooks.look()
+        self._pulls.look()
         runs = (known.current for known in self.facts.containers.values())
         self._handlers.forget(run.id for run in runs if run is not None and run.exit is None)
 
@@ -118,6 +135,7 @@ class PodTask:
     def adopt(self) -> None:
         """Go on from the records of another agent."""
         forget_unfinished(self.facts)
+        forget_unfinished_pulls(self.facts)
         self._watch.adopt(time.time())
         self.changed()
 
@@ -153,8 +171,13 @@ class PodTask:
         for listener in tuple(self.listeners):
             listener(self.stored, new)
 
+    def _pull_goes_on(self, progress: dict[str, Any]) -> None:
+        for listener in tuple(self.pull_listeners):
+            listener(self.stored, progress)
+
     def _release(self) -> None:
         self.released = True
+        self._pulls.close()
         self._prober.close()
         self._hooks.close()
         self._handlers.close()

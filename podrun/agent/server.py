@@ -20,6 +20,7 @@ from podrun.agent.logrotate import LogRotation
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
+from podrun.agent.pulls import Pulls
 from podrun.agent.turns import Turns
 from podrun.errors import MechanismFailed, PodrunError, Unavailable, UsageError
 from podrun.pod.progress import is_finished
@@ -37,6 +38,7 @@ class Agent:
         self._logs = LogRotation(node.paths.log / "pods")
         self._running: set[asyncio.Task[None]] = set()
         self._turns = Turns()
+        self._pulls = Pulls(node)
         self._clients = 0
         self._idle_since = time.monotonic()
         self._leaving = False
@@ -101,7 +103,7 @@ class Agent:
 
     def add(self, stored: StoredPod) -> PodTask:
         """Start the task of a pod that is on disk."""
-        task = PodTask(self.node, self.store, stored, self._turns)
+        task = PodTask(self.node, self.store, stored, self._turns, self._pulls)
         task.listeners.add(lambda stored, events: self._recheck.set())
         self.tasks[stored.paths.uid] = task
         running = asyncio.get_running_loop().create_task(self._drive(task))

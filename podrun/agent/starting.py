@@ -29,6 +29,7 @@ from podrun.errors import MechanismFailed, PodrunError
 from podrun.pod import backoff
 from podrun.pod.actions import StartContainer
 from podrun.pod.facts import ContainerFacts, Facts, Run
+from podrun.pod.pulling import Found, pull_of
 from podrun.pod.resources import resources_hash
 from podrun.pod.termination import fallen_sidecars
 
@@ -87,7 +88,7 @@ class Starter:
         body = partial(operations.launch_container, self._node, self._stored, container, run)
         forked = worker.Forked(body)
         try:
-            run.image_id = str((await _said(forked, "image"))["image"])
+            _is_of(run, msgspec.convert((await _said(forked, "image"))["image"], Found))
             run.note = str((await _said(forked, "created"))["created"]["note"])
         except PodrunError as error:
             forked.close()
@@ -115,15 +116,27 @@ class Starter:
         return Run(
             id=secrets.token_hex(32),
             attempt=attempt,
-            image=container.image,
+            image=self._image(container),
             image_id="",
             spec_hash=spec_hash(container),
             resources_hash=resources_hash(container),
+            resources=container.resources,
             sandbox_attempt=self._facts.sandbox.attempt,
             created_at=time.time(),
             round=self._facts.round.number,
             cgroup=container_cgroup(self._node.config, self._stored.pod, container.name, attempt),
         )
+
+    def _image(self, container: Container) -> str:
+        """Its name in the store: what the pull found; without one, what the run before had."""
+        known = self._facts.of(container.name)
+        pull = pull_of(known, container)
+        if pull is not None and pull.name:
+            return pull.name
+        before = known.current
+        if before is not None and before.spec_hash == spec_hash(container):
+            return before.image
+        return container.image
 
     def _put_on_record(self, container: Container, run: Run) -> None:
         """Durable on return. OSError (a full disk): then the run never was."""
@@ -140,9 +153,14 @@ class Starter:
 
     def _trouble(self, name: str, error: PodrunError) -> None:
         known = self._facts.containers.setdefault(name, ContainerFacts())
+        known.pull = None  # what it found may be what is wrong now
         known.trouble = backoff.next_trouble(
             known.trouble, error.reason or "CreateContainerError", error.text, time.time()
         )
+
+
+def _is_of(run: Run, found: Found) -> None:
+    run.image, run.image_id, run.image_reference = found.name, found.image_id, found.reference
 
 
 async def _said(forked: worker.Forked, key: str) -> dict[str, Any]:

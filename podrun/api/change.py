@@ -84,7 +84,11 @@ def _effect(path: str) -> Effect:
     if path.startswith(("spec.containers[", "spec.initContainers[")):
         field = path.rpartition(".")[2]
         # The sandbox offers the ports of all containers.
-        by_field = {"resources": Effect.RESIZE, "ports": Effect.RECREATE}
+        by_field = {
+            "resources": Effect.RESIZE,
+            "resizePolicy": Effect.IN_PLACE,
+            "ports": Effect.RECREATE,
+        }
         return by_field.get(field, Effect.CONTAINERS)
     return Effect.RECREATE
 
@@ -133,13 +137,13 @@ def _plain(value: msgspec.Struct) -> dict[str, Any]:
 
 def _fixed(container: Container) -> Container:
     """``container`` without what can change while it runs."""
-    return msgspec.structs.replace(container, resources=ResourceRequirements())
+    return msgspec.structs.replace(container, resources=ResourceRequirements(), resize_policy=())
 
 
 def spec_hash(container: Container) -> str:
     """16 hexadecimal digits that change when the container must start again, and only then.
 
-    That is: with every field but ``resources``. The order of mapping keys does not count, nor do
+    That is: with every field but ``resources`` and ``resizePolicy``. The order of mapping keys does not count, nor do
     fields that are absent or at their zero.
     """
     import hashlib

@@ -19,6 +19,21 @@ class StopSandbox(Action, frozen=True, tag=True):
     """End pause, give the network back. The pod's volumes stay."""
 
 
+class PullImage(Action, frozen=True, tag=True):
+    """Get the image for run ``attempt`` of ``name``, as its imagePullPolicy says: look whether it
+    is there, or begin to pull it. Its end becomes a fact (``ContainerFacts.pull``, a trouble).
+    """
+
+    name: str
+    attempt: int
+
+
+class BackOffPull(Action, frozen=True, tag=True):
+    """Tell that the failed pull for ``name`` is waited with (``pulling.back_off``)."""
+
+    name: str
+
+
 class StartContainer(Action, frozen=True, tag=True):
     """Create and start run ``attempt`` of ``name``; the run before it is moved to ``last``."""
 

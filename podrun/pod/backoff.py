@@ -15,7 +15,7 @@ import msgspec
 
 from podrun.api.pod import Container, Pod
 from podrun.pod.facts import ContainerFacts, Exit, Run, Trouble
-from podrun.pod.runs import started_since
+from podrun.pod.runs import RESIZED, started_since
 
 FIRST_DELAY = 10
 LONGEST_DELAY = 300
@@ -26,13 +26,13 @@ SANDBOX_RETRY_MAX = 10  # the pace at which a failed sync is repeated
 CONFIG_RETRY = 10
 PULL_RETRY_FIRST = 10
 PULL_RETRY_MAX = 300
-PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
 
 
 class Settings(msgspec.Struct, frozen=True):
     """What the node's configuration says to policy; seconds."""
 
     max_restart_period: int = LONGEST_DELAY
+    first_pull_delay: float = PULL_RETRY_FIRST
 
 
 def settings_for(pod: Pod, settings: Settings | None) -> Settings:
@@ -78,6 +78,7 @@ def next_run(
         restarts=max(container.restarts, run.attempt),
         backoff_seconds=_next_backoff(container, run, settings),
         unready_at=unready_at(container, spec),
+        pull=container.pull,
     )
 
 
@@ -116,7 +117,7 @@ def _was_ready(run: Run, spec: Container | None) -> bool:
 
 def _starts_over(run: Run, exit: Exit, spec_hash: str) -> bool:
     # The back-off is kept per definition of the container: a new one is a clean slate.
-    if run.restart_requested_at is not None:
+    if run.restart_requested_at is not None or run.stop_reason == RESIZED:
         return True
     return exit.finished_at - run.created_at > RESET_AFTER or run.spec_hash != spec_hash
 
@@ -131,9 +132,12 @@ def container_retry_at(trouble: Trouble | None) -> float:
     """When a container that could not even be created is tried again; 0 without trouble."""
     if trouble is None:
         return 0.0
-    if trouble.reason in PULL_REASONS:
-        return trouble.at + _doubled(PULL_RETRY_FIRST, trouble.count, PULL_RETRY_MAX)
-    return trouble.at + CONFIG_RETRY
+    return trouble.at + CONFIG_RETRY if trouble.retry_at is None else trouble.retry_at
+
+
+def pull_delay(settings: Settings, count: int) -> float:
+    """Seconds from the end of the ``count``-th failed pull in a row to the next one."""
+    return min(settings.first_pull_delay * (1 << min(count - 1, 16)), float(PULL_RETRY_MAX))
 
 
 def sandbox_retry_at(trouble: Trouble | None) -> float:
@@ -155,4 +159,5 @@ def without_run(container: ContainerFacts) -> ContainerFacts:
         restarts=last.attempt if last is not None else 0,
         backoff_seconds=container.backoff_seconds // 2,
         unready_at=container.unready_at,
+        pull=container.pull,
     )

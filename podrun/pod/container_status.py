@@ -25,6 +25,7 @@ from podrun.pod.facts import Exit, Facts, Run, Trouble
 from podrun.pod.hooks import POST_START_ERROR
 from podrun.pod.messages import message_limit, trimmed
 from podrun.pod.outcome import can_restart
+from podrun.pod.resizing import actual, allocated
 from podrun.pod.runs import (
     RESTARTING_ALL,
     init_succeeded,
@@ -39,8 +40,6 @@ from podrun.pod.when import go_duration, rfc3339
 
 RESTARTING_ALL_MESSAGE = "All containers of the pod are restarted in place"
 UNKNOWN_MESSAGE = "The container could not be located when the pod was terminated"
-# How long a failed pull is shown as such before it is shown as waiting for the next try.
-PULL_ERROR_SHOWN = 5
 
 
 def container_status(
@@ -57,9 +56,11 @@ def container_status(
         ready=_is_ready(pod, facts, container),
         restart_count=known.restarts,
         image=run.image if run else container.image,
-        image_id=run.image_id if run else "",
+        image_id=(run.image_reference or run.image_id) if run else "",
         container_id=container_id(run),
         started=is_started(container, run),
+        allocated_resources=allocated(container, run).requests,
+        resources=actual(container, run),
     )
 
 
@@ -92,10 +93,10 @@ def _state(
         if run is not None and is_running(run):
             running = ContainerStateRunning(started_at=rfc3339(run.started_at))
             return ContainerState(running=running), None
-        return ContainerState(waiting=_waiting(pod, container, known.trouble, now)), None
+        return ContainerState(waiting=_waiting(pod, known.trouble)), None
     if can_restart(pod, facts, container):
         if known.trouble is not None:
-            return ContainerState(waiting=_waiting(pod, container, known.trouble, now)), run
+            return ContainerState(waiting=_waiting(pod, known.trouble)), run
         backing_off = _crash_loop(pod, facts, container, now, settings)
         held_up = backing_off or _before_restart(facts, run)
         if held_up is not None:
@@ -103,15 +104,10 @@ def _state(
     return _ended(pod, run), None
 
 
-def _waiting(
-    pod: Pod, container: Container, trouble: Trouble | None, now: float
-) -> ContainerStateWaiting:
+def _waiting(pod: Pod, trouble: Trouble | None) -> ContainerStateWaiting:
     if trouble is None:
         reason = "PodInitializing" if pod.spec.init_containers else "ContainerCreating"
         return ContainerStateWaiting(reason=reason)
-    if trouble.reason == "ErrImagePull" and now >= trouble.at + PULL_ERROR_SHOWN:
-        message = f'Back-off pulling image "{container.image}": ErrImagePull: {trouble.message}'
-        return ContainerStateWaiting(reason="ImagePullBackOff", message=message)
     return ContainerStateWaiting(reason=trouble.reason, message=trouble.message)
 
 

@@ -11,13 +11,16 @@ import msgspec
 
 from podrun.api.change import spec_hash
 from podrun.api.pod import Container, Pod
-from podrun.pod.backoff import PULL_REASONS, Settings, restart_delay, settings_for
+from podrun.pod.backoff import Settings, restart_delay, settings_for
 from podrun.pod.container_status import pod_label
 from podrun.pod.facts import ContainerFacts, Facts, Hook, Run, Trouble
 from podrun.pod.outcome import can_restart
+from podrun.pod.pullevents import pulled, troubled
+from podrun.pod.resizing import DEFERRED, INFEASIBLE
 from podrun.pod.restarts import restarts_when_failed
 from podrun.pod.runs import (
     POST_START_FAILED,
+    RESIZED,
     RESTART_REQUESTED,
     RESTARTING_ALL,
     SPEC_CHANGED,
@@ -133,6 +136,8 @@ def _of_container(
     settings: Settings,
 ) -> Iterator[Event]:
     known, where = after.of(container.name), object_of(pod, container)
+    for type, reason, message, at in pulled(old.pull, known.pull):
+        yield _event(type, reason, message, at, where)
     if known.trouble is not None and known.trouble != old.trouble:
         yield from _troubled(container, known.trouble, where)
     run = known.current
@@ -192,6 +197,8 @@ def _killing(pod: Pod, container: Container, run: Run) -> str:
     name = container.name
     if run.stop_reason == SPEC_CHANGED:
         return f"Container {name} definition changed, will be restarted"
+    if run.stop_reason == RESIZED:
+        return f"Container {name} resize requires restart"
     if run.stop_reason == RESTART_REQUESTED:
         return f"Container {name} restart was requested, will be restarted"
     if run.stop_reason == RESTARTING_ALL:
@@ -209,19 +216,15 @@ def _resized(old: Run | None, run: Run, where: str) -> Iterator[Event]:
         return
     trouble = run.resize_trouble
     if trouble is not None and trouble != old.resize_trouble:
-        yield _event(WARNING, "ResizeError", f"Error: {trouble.message}", trouble.at, where)
+        pending = trouble.reason in (INFEASIBLE, DEFERRED)
+        reason, start = (trouble.reason, "") if pending else ("Error", "Error: ")
+        yield _event(WARNING, f"Resize{reason}", f"{start}{trouble.message}", trouble.at, where)
 
 
 def _troubled(container: Container, trouble: Trouble, where: str) -> Iterator[Event]:
-    image, at = container.image, trouble.at
-    if trouble.reason in PULL_REASONS:
-        message = f'Failed to pull image "{image}": {trouble.message}'
-        yield _event(WARNING, "Failed", message, at, where)
-        yield _event(WARNING, "Failed", f"Error: {trouble.reason}", at, where)
-    elif trouble.reason == "ErrImageNeverPull":
-        message = trouble.message or (
-            f'Container image "{image}" is not present with pull policy of Never'
-        )
-        yield _event(WARNING, trouble.reason, message, at, where)
-    else:
-        yield _event(WARNING, "Failed", f"Error: {trouble.message}", at, where)
+    about_image = troubled(container, trouble)
+    if about_image is None:
+        yield _event(WARNING, "Failed", f"Error: {trouble.message}", trouble.at, where)
+        return
+    for type, reason, message, at in about_image:
+        yield _event(type, reason, message, at, where)

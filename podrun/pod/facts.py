@@ -8,7 +8,8 @@ them (``status``, ``plan``) and never stored. Times are seconds since the epoch 
     no run ──created──► run ──started──► running      accepted ─► sandbox ready ─► containers …
                          │                  │         deletion (asked) ─► all exited ─► released
                          └──── exit ◄───────┘         verdict (Failed by policy: deadline, …)
-    a next run moves ``current`` to ``last`` and raises ``restarts``
+    a next run moves ``current`` to ``last`` and raises ``restarts``; its image is there first:
+    pull begun ─► done, or trouble
 
     one run that is running
     ───────────────────────
@@ -19,6 +20,8 @@ them (``status``, ``plan``) and never stored. Times are seconds since the epoch 
 from __future__ import annotations
 
 import msgspec
+
+from podrun.api.container import ResourceRequirements
 
 
 class Exit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,6 +58,28 @@ class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     at: float
     count: int = 1
+    retry_at: float | None = None  # of a failed pull: when it is tried again
+
+
+class Pull(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Getting the image for one run of one container (``podrun.pod.pulling``).
+
+    It is there once ``done_at`` is set: ``fetched`` from a registry, in ``seconds`` without the
+    wait for a turn, or was on the machine. Of the image: its ``name`` and ``image_id`` in
+    the local store, the ``reference`` by which any registry has the very same ("" when it came
+    from none), and its ``size`` in bytes.
+    """
+
+    attempt: int
+    image: str  # as the spec names it
+    began_at: float
+    done_at: float | None = None
+    fetched: bool = False
+    seconds: float = 0.0
+    name: str = ""
+    image_id: str = ""
+    reference: str = ""
+    size: int = 0
 
 
 class Run(msgspec.Struct, omit_defaults=True):
@@ -62,7 +87,7 @@ class Run(msgspec.Struct, omit_defaults=True):
 
     id: str
     attempt: int
-    image: str
+    image: str  # its name in the local store
     image_id: str
     spec_hash: str
     sandbox_attempt: int
@@ -82,8 +107,12 @@ class Run(msgspec.Struct, omit_defaults=True):
     round: int = 0  # ``Facts.round.number`` when it was created; an older one must run anew
     restart_requested_at: float | None = None  # somebody, or a new round, wants it restarted
     resources_hash: str = ""  # ``resources.resources_hash`` of what its cgroup has; "": not known
+    resources: ResourceRequirements | None = None  # what it has; None: not known
     resize_trouble: Trouble | None = None  # of the newest try to give it others
+    resize_since: float | None = None  # when that trouble's reason came up
+    resize_restart_at: float | None = None  # it must be restarted to have others
     cgroup: str = ""  # where the kernel counts what it did to the run
+    image_reference: str = ""  # repository@sha256:…, when it came from a registry
     note: str = ""  # what the user should know of how it was made, e.g. no overlayfs
 
 
@@ -94,6 +123,7 @@ class ContainerFacts(msgspec.Struct, omit_defaults=True):
     backoff_seconds: int = 0  # to wait after ``current`` ends; set by ``podrun.pod.backoff``
     trouble: Trouble | None = None  # of the newest try to create a run; None once one succeeded
     unready_at: float | None = None  # when it last ceased to be ready
+    pull: Pull | None = None  # of the image for the next run, or the newest
 
 
 class Sandbox(msgspec.Struct, omit_defaults=True):

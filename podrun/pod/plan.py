@@ -6,7 +6,7 @@
     ended    ──► stop all ──► StopSandbox ──► nothing, for ever
     sandbox lost ► stop all ► StopSandbox ──► CreateSandbox (attempt + 1) ──► init from the start
     new round ─► stop all ──► init from the start
-    else     ──► CreateSandbox, end what must end, start what ought to run, in order
+    else     ──► CreateSandbox, end what must end, pull and start what ought to run, in order
 
 Pure: equal arguments give equal plans. Every action may be carried out twice, and nothing is
 planned on the strength of an earlier plan, only of what the facts say was done.
@@ -36,9 +36,10 @@ from podrun.pod.backoff import (
     settings_for,
 )
 from podrun.pod.endings import own_ending
-from podrun.pod.facts import Facts, Run, Trouble
+from podrun.pod.facts import ContainerFacts, Facts, Run, Trouble
 from podrun.pod.hooks import POST_START, is_starting, wants_post_start
 from podrun.pod.outcome import outcome
+from podrun.pod.pulling import due_back_off, is_there, next_pull
 from podrun.pod.resources import resources_hash
 from podrun.pod.restarts import NEVER, restarts_when_failed
 from podrun.pod.rounds import restart_all_due
@@ -49,6 +50,7 @@ from podrun.pod.runs import (
     has_post_start,
     is_running,
     live_containers,
+    run_here,
 )
 from podrun.pod.startup import due_at, wanted
 from podrun.pod.termination import Steps, Stop, end, stop_all, stop_reason
@@ -96,16 +98,41 @@ def _run(pod: Pod, facts: Facts, now: float, settings: Settings) -> Steps:
     steps = _tend(pod, facts, now)
     if any(is_starting(container, run) for container, run in live_containers(pod, facts)):
         return steps  # one at a time, its hook included (§1.5)
+    held_up = False
     for container in wanted(pod, facts):
+        known, is_init = facts.of(container.name), container in pod.spec.init_containers
         due = due_at(facts, container, settings)
         if due > now:
             steps.wakes.append(due)
-            continue
-        attempt = next_attempt(facts.of(container.name))
-        steps.actions.append(StartContainer(name=container.name, attempt=attempt))
-        if container in pod.spec.init_containers or has_post_start(container):
-            break  # the next one waits for more than this one's start
+            _back_off(container, known.trouble, now, steps)
+        elif is_there(known, container):
+            if held_up and run_here(facts, container.name) is None:
+                continue
+            attempt = next_attempt(known)
+            steps.actions.append(StartContainer(name=container.name, attempt=attempt))
+            if is_init or has_post_start(container):
+                break  # the next one waits for more than this one's start
+        else:
+            _pull(container, known, steps)
+            if run_here(facts, container.name) is None:
+                held_up = True  # first starts keep their order; images may come in any
+                if is_init:
+                    break
     return steps
+
+
+def _pull(container: Container, known: ContainerFacts, steps: Steps) -> None:
+    action = next_pull(known, container)
+    if action is not None:
+        steps.actions.append(action)
+
+
+def _back_off(container: Container, trouble: Trouble | None, now: float, steps: Steps) -> None:
+    due = due_back_off(container, trouble, now)
+    if isinstance(due, Action):
+        steps.actions.append(due)
+    elif due is not None:
+        steps.wakes.append(due)
 
 
 def _tend(pod: Pod, facts: Facts, now: float) -> Steps:

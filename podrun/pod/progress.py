@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from podrun.api.pod import Container, Pod
-from podrun.pod.backoff import PULL_REASONS
 from podrun.pod.facts import ContainerFacts, Facts, Run
 from podrun.pod.outcome import can_restart, outcome
 from podrun.pod.runs import (
@@ -16,7 +15,8 @@ from podrun.pod.runs import (
 )
 from podrun.pod.startup import wanted
 
-# Tries after which a shortage no longer looks like a passing one.
+# Tries after which a sandbox's trouble no longer looks like a passing one. A pull has tried several
+# times before it has failed once.
 PATIENCE = 3
 # Nothing passing about these: somebody has the port, the path is not what the manifest says.
 CERTAIN = ("HostPortConflict", "FailedMount")
@@ -90,8 +90,7 @@ def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
     known = facts.of(name)
     trouble = known.trouble
     if trouble is not None:
-        passing = trouble.reason in PULL_REASONS and trouble.count < PATIENCE
-        return "" if passing else f"{name}: {trouble.reason}: {trouble.message}"
+        return f"{name}: {trouble.reason}: {trouble.message}"
     run = known.current
     if run is None or run.exit is None or known.backoff_seconds == 0:
         return ""

@@ -26,6 +26,16 @@ def go_duration(seconds: int) -> str:
     return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
 
 
+def go_milliseconds(seconds: float) -> str:
+    """The same of a duration in milliseconds: ``345ms``, ``1.2s``, ``1m0.25s``."""
+    milliseconds = max(int(seconds * 1000), 0)
+    if milliseconds < 1000:
+        return f"{milliseconds}ms" if milliseconds else "0s"
+    whole, rest = divmod(milliseconds, 1000)
+    fraction = f".{rest:03}".rstrip("0") if rest else ""
+    return go_duration(whole).removesuffix("s") + f"{fraction}s"
+
+
 def human_duration(seconds: float) -> str:
     """An age as kubectl prints it: two units while the first is small (``5s 2m10s 3h 4d``)."""
     whole = int(seconds)

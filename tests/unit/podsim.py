@@ -27,10 +27,12 @@ from podrun.api.pod import (
 )
 from podrun.pod.actions import (
     Action,
+    BackOffPull,
     CreateSandbox,
     KillContainer,
     PassVerdict,
     Plan,
+    PullImage,
     ReleasePod,
     ResizeContainer,
     RestartAll,
@@ -44,6 +46,7 @@ from podrun.pod.facts import ContainerFacts, Deletion, Exit, Facts, Run, Sandbox
 from podrun.pod.hooks import hook_began, hook_ended
 from podrun.pod.plan import plan
 from podrun.pod.probes import SUCCESS, Due, Key, ProbeState, agenda, apply_result, observe
+from podrun.pod.pulling import FAILED, Found, back_off, pull_began, pull_done, pull_failed
 from podrun.pod.resources import resources_hash
 from podrun.pod.rounds import begin_round
 from podrun.pod.status import NodeFacts, status
@@ -149,6 +152,7 @@ class Node:
         self.released = False
         self.failing: dict[str, str] = {}  # container → reason why it cannot be created
         self.start_errors: set[str] = set()  # whose process cannot be executed
+        self.pulls: dict[str, str] = {}  # image → PENDING, or why a pull of it fails
         self.sandbox_fails = False
         self.hooks: dict[tuple[str, str], str] = {}  # (container, hook) → error, or PENDING
         self.resize_fails = False
@@ -162,7 +166,8 @@ class Node:
         return plan(self.pod, self.facts, self.now, self.settings)
 
     def settle(self) -> list[Action]:
-        """Carry out plans until none is due; what was done."""
+        """Carry out plans until none is due; what was done, but for looking for images that are
+        there: that goes before every start."""
         done: list[Action] = []
         while not self.released:
             due = self.plan().actions
@@ -170,9 +175,22 @@ class Node:
                 return done
             for action in due:
                 self.carry_out(action)
-            done += due
+            done += [action for action in due if not self._is_only_a_look(action)]
             assert len(done) < 200, f"policy does not come to rest: {done[-4:]}"
         return done
+
+    def due(self) -> tuple[Action, ...]:
+        """What is due once images that are there were looked for."""
+        while looks := [each for each in self.plan().actions if self._is_only_a_look(each)]:
+            for action in looks:
+                self.carry_out(action)
+        return self.plan().actions
+
+    def _is_only_a_look(self, action: Action) -> bool:
+        if not isinstance(action, PullImage):
+            return False
+        fails = self.failing.get(action.name) in FAILED
+        return not fails and self.spec(action.name).image not in self.pulls
 
     def carry_out(self, action: Action) -> None:
         self.log.append(action)
@@ -182,6 +200,10 @@ class Node:
             case StopSandbox():
                 assert self.facts.sandbox is not None
                 self.facts.sandbox.ready, self.facts.sandbox.stopped_at = False, self.now
+            case PullImage():
+                self._pull(action)
+            case BackOffPull():
+                back_off(self.facts, self.spec(action.name), self.now)
             case StartContainer():
                 self._start(action)
             case SignalContainer():
@@ -212,10 +234,32 @@ class Node:
         facts.sandbox = Sandbox(action.attempt, self.now, ips=("10.85.0.2",))
         facts.sandbox_trouble = None
 
+    def _pull(self, action: PullImage) -> None:
+        spec = self.spec(action.name)
+        pull_began(self.facts, spec, self.now)
+        reason = self.failing.get(action.name, "")
+        error = "no" if reason in FAILED else self.pulls.get(spec.image, "")
+        if not error:
+            pull_done(self.facts, action.name, self._found(spec.image), self.now)
+        elif error != PENDING:
+            self.pull_ends(action.name, error, reason or FAILED[0])
+
+    def _found(self, image: str) -> Found:
+        return Found(image, f"sha256:{image}")
+
+    def pull_ends(self, name: str, error: str = "", reason: str = FAILED[0]) -> None:
+        """One that is PENDING, after a second for which it had its turn."""
+        if error:
+            settings = settings_for(self.pod, self.settings)
+            pull_failed(self.facts, name, reason, error, self.now, settings)
+        else:
+            found = self._found(self.spec(name).image)
+            pull_done(self.facts, name, found, self.now, seconds=1.0)
+
     def _start(self, action: StartContainer) -> None:
         spec = self.spec(action.name)
         known = self.facts.of(action.name)
-        if action.name in self.failing:
+        if self.failing.get(action.name, FAILED[0]) not in FAILED:
             trouble = next_trouble(known.trouble, self.failing[action.name], "no", self.now)
             self.facts.containers[action.name] = msgspec.structs.replace(known, trouble=trouble)
             return

@@ -50,6 +50,7 @@ def test_a_pod_is_scheduled_and_its_containers_created_and_started() -> None:
     node.settle()
     assert Watch(node).told() == [
         ("Scheduled", "Successfully assigned default/web to this node"),
+        ("Pulled", 'Container image "busybox" already present on machine'),
         ("Created", "Created container: app"),
         ("Started", "Started container app"),
     ]
@@ -117,6 +118,7 @@ def test_troubles_of_a_container() -> None:
         ("Failed", 'Failed to pull image "busybox": no'),
         ("Failed", "Error: ErrImagePull"),
         ("ErrImageNeverPull", "no"),
+        ("Failed", "Error: ErrImageNeverPull"),
     ]
 
 
@@ -239,7 +241,7 @@ def test_restarts_on_request_and_by_rule_say_so() -> None:
     watch = watched(Node(pod(ruled, "other", policy="Never")))
     watch.node.exits("app", 3)
     for _ in range(2):  # the round, and the kill that it brings
-        watch.node.carry_out(watch.node.plan().actions[0])
+        watch.node.carry_out(watch.node.due()[0])
     assert ("Killing", "Container other is restarted with all others of its pod") in watch.told()
 
 

@@ -192,9 +192,9 @@ def test_all_containers_restart() -> None:
     node = started(pod(ruled, "other", policy="Never"))
     node.exits("app", 3)
     assert columns(node)[:2] == ("1/2", "Error")
-    for action in node.plan().actions:
+    for action in node.due():
         node.carry_out(action)
-    for action in node.plan().actions:
+    for action in node.due():
         node.carry_out(action)
     assert columns(node)[:2] == ("0/2", "RestartingAllContainers")
     node.settle()

@@ -44,20 +44,20 @@ def test_a_container_that_cannot_be_created_is_an_obstacle_once_the_others_run()
     node = Node(pod("a", "b"))
     node.failing["a"] = "ErrImageNeverPull"
     for _ in range(2):
-        node.carry_out(node.plan().actions[0])
+        node.carry_out(node.due()[0])
     assert obstacle(node.pod, node.facts) == ""
     node.settle()
     assert obstacle(node.pod, node.facts) == "a: ErrImageNeverPull: no"
 
 
-def test_pulls_and_sandboxes_may_fail_twice() -> None:
+def test_a_failed_pull_is_an_obstacle_at_once() -> None:
     node = Node(pod())
     node.failing["app"] = "ErrImagePull"
     node.settle()
-    node.wait(10)
-    assert obstacle(node.pod, node.facts) == ""
-    node.wait(20)
     assert obstacle(node.pod, node.facts) == "app: ErrImagePull: no"
+
+
+def test_sandboxes_may_fail_twice() -> None:
     node = Node(pod())
     node.sandbox_fails = True
     node.settle()

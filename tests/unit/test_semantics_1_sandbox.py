@@ -40,7 +40,7 @@ def test_1_7_with_never_a_sandbox_lost_between_two_containers_ends_the_pod() -> 
 
 def test_1_7_with_never_a_lost_sandbox_is_replaced_before_any_container() -> None:
     node = Node(pod("app", policy="Never"))
-    node.carry_out(node.plan().actions[0])
+    node.carry_out(node.due()[0])
     node.loses_sandbox()
     assert node.settle() == [StopSandbox(), CreateSandbox(1), StartContainer("app", 0)]
 

@@ -229,24 +229,24 @@ def test_1_5_a_container_that_ends_during_its_post_start_hook_is_restarted_by_it
 
 def test_1_5_nothing_else_is_started_while_a_start_is_on_its_way() -> None:
     node = Node(pod("a", "b"))
-    node.carry_out(node.plan().actions[0])
-    node.carry_out(node.plan().actions[0])
+    node.carry_out(node.due()[0])
+    node.carry_out(node.due()[0])
     node.run("a").started_at = None
     assert node.plan().actions == ()
     node.run("a").started_at = node.now
-    assert node.plan().actions == (StartContainer("b", 0),)
+    assert node.due() == (StartContainer("b", 0),)
 
 
 def test_1_5_app_containers_are_named_in_order_to_be_started_one_after_another() -> None:
     node = Node(pod("a", "b"))
-    node.carry_out(node.plan().actions[0])
-    assert node.plan().actions == (StartContainer("a", 0), StartContainer("b", 0))
+    node.carry_out(node.due()[0])
+    assert node.due() == (StartContainer("a", 0), StartContainer("b", 0))
 
 
 def test_1_1_of_init_containers_a_plan_starts_one() -> None:
     node = Node(pod("app", init=["one", "two"]))
-    node.carry_out(node.plan().actions[0])
-    assert node.plan().actions == (StartContainer("one", 0),)
+    node.carry_out(node.due()[0])
+    assert node.due() == (StartContainer("one", 0),)
 
 
 def test_1_5_a_container_that_cannot_be_created_does_not_hold_up_the_next_one() -> None:

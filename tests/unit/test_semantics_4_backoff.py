@@ -6,7 +6,7 @@ import pytest
 
 from podrun.pod.actions import StartContainer
 from podrun.pod.backoff import Settings, container_retry_at, next_attempt, next_trouble
-from podrun.pod.facts import ContainerFacts, Trouble
+from podrun.pod.facts import ContainerFacts
 from tests.unit.podsim import Node, container, pod, with_image
 
 
@@ -128,15 +128,20 @@ def test_4_a_cleared_trouble_is_tried_again_at_once() -> None:
     node.failing["app"] = "ErrImageNeverPull"
     node.settle()
     node.facts.containers["app"].trouble = None
-    assert node.plan().actions == (StartContainer("app", 0),)
+    assert node.due() == (StartContainer("app", 0),)
 
 
 def test_4_pulls_back_off_from_10_to_300_seconds() -> None:
-    trouble: Trouble | None = None
+    node = Node(pod())
+    node.failing["app"] = "ErrImagePull"
+    node.settle()
     pauses = []
     for _ in range(7):
-        trouble = next_trouble(trouble, "ErrImagePull", "timeout", 0.0)
-        pauses.append(container_retry_at(trouble))
+        trouble = node.known("app").trouble
+        assert trouble is not None
+        due = container_retry_at(trouble)
+        pauses.append(due - trouble.at)
+        node.advance(due - node.now)
     assert pauses == [10, 20, 40, 80, 160, 300, 300]
 
 

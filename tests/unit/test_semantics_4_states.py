@@ -93,7 +93,7 @@ def test_4_a_failed_pull_is_first_an_error_and_then_a_backoff() -> None:
     node.failing["app"] = "ErrImagePull"
     node.settle()
     assert waiting(node) == "ErrImagePull"
-    node.now += 6
+    node.advance(6)
     assert waiting(node) == "ImagePullBackOff"
 
 
