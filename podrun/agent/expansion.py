@@ -1,4 +1,4 @@
-"""``$(NAME)`` in the commands of exec probes (semantics: third_party/forked/golang/expansion)."""
+"""``$(NAME)`` in exec probes and subPathExpr (semantics: third_party/forked/golang/expansion)."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ def expand(text: str, values: Mapping[str, str]) -> str:
         return "$" if found[0] == "$$" else values.get(found[1], found[0])
 
     return _REFERENCE.sub(value, text)
+
+
+def references(text: str) -> list[str]:
+    """The names that ``text`` asks for, each once."""
+    names = (found[1] for found in _REFERENCE.finditer(text))
+    return list(dict.fromkeys(name for name in names if name is not None))

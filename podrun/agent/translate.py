@@ -3,10 +3,13 @@ which is given."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from podrun.agent.client import detached_command
+from podrun.agent.mounts import mounts
 from podrun.api.pod import Container, Pod, SecurityContext
 from podrun.cgroup.limits import Limits
-from podrun.container.spec import DEFAULT_CAPABILITIES, ContainerSpec, Process, VolumeMount
+from podrun.container.spec import DEFAULT_CAPABILITIES, ContainerSpec, Process
 from podrun.errors import PodrunError
 from podrun.image.types import Image
 from podrun.linux.capability import NAMES
@@ -15,7 +18,6 @@ from podrun.node.config import Config
 from podrun.node.paths import PodPaths
 from podrun.pod import resources
 from podrun.sandbox.spec import Dns, HostAlias, SandboxSpec
-from podrun.volume.spec import Volume
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -125,17 +127,6 @@ def _dns(pod: Pod) -> Dns:
     )
 
 
-def volumes(pod: Pod) -> tuple[Volume, ...]:
-    found = []
-    for volume in pod.spec.volumes:
-        if volume.host_path is not None:
-            host = volume.host_path
-            found.append(Volume(volume.name, "hostPath", host.path, host.type or ""))
-        else:
-            found.append(Volume(volume.name, "emptyDir"))
-    return tuple(found)
-
-
 def container_spec(
     config: Config,
     paths: PodPaths,
@@ -148,9 +139,12 @@ def container_spec(
     attempt: int,
     node_name: str,
     memory_capacity: int,
+    volume_lowers: Mapping[str, tuple[str, ...]],
 ) -> ContainerSpec:
-    """Raises PodrunError (CreateContainerConfigError, RunContainerError) for what cannot be."""
-    by_name = {volume.name: volume for volume in volumes(pod)}
+    """``volume_lowers`` are the layers of each image volume it mounts, topmost first.
+
+    Raises PodrunError (CreateContainerConfigError, RunContainerError) for what cannot be.
+    """
     figures = resources.container_figures(container)
     context = container.security_context or SecurityContext()
     return ContainerSpec(
@@ -164,10 +158,7 @@ def container_spec(
         log_max_bytes=config.log_max_bytes,
         log_max_files=config.log_max_files,
         pid_namespace=_pid_namespace(pod),
-        mounts=tuple(
-            VolumeMount(by_name[mount.name], mount.mount_path, mount.read_only)
-            for mount in container.volume_mounts
-        ),
+        mounts=mounts(pod, container, volume_lowers),
         limits=Limits(
             cpu_shares=figures.cpu_shares,
             cpu_quota_us=figures.cpu_quota_us,

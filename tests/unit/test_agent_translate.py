@@ -49,6 +49,7 @@ def spec_of(pod: Pod, of: Image) -> ContainerSpec:
         attempt=0,
         node_name="node",
         memory_capacity=1 << 34,
+        volume_lowers={"files": ("/top", "/bottom")},
     )
 
 
@@ -177,3 +178,46 @@ def test_dns_of_the_host_by_default_and_of_the_pod_alone_with_none() -> None:
 def test_the_log_is_where_the_kubelet_would_put_it() -> None:
     log = Path(spec_of(a_pod(), image(cmd=("x",))).log)
     assert log == Path("/var/log/podrun/pods/default_web_u/app/0.log")
+
+
+VOLUMES = """volumes:
+  - name: data
+  - name: files
+    image: {reference: registry.example/files:1}
+"""
+
+
+def mounts_of(fields: str, env: str = "[]") -> tuple[VolumeMount, ...]:
+    container = f"env: {env}\n    volumeMounts:\n    - {{{fields}}}"
+    return spec_of(a_pod(container, VOLUMES), image(cmd=("c",))).mounts
+
+
+def test_a_mount_of_an_image_has_its_layers() -> None:
+    (mount,) = mounts_of("name: files, mountPath: /f, subPath: a/b")
+    assert (mount.volume.kind, mount.sub_path, mount.lowers) == (
+        "image",
+        "a/b",
+        ("/top", "/bottom"),
+    )
+
+
+def test_variables_in_a_sub_path() -> None:
+    env = "[{name: POD, value: web-0}]"
+    (mount,) = mounts_of("name: data, mountPath: /d, subPathExpr: logs/$(POD)-$$(POD)", env)
+    assert (mount.sub_path, mount.lowers) == ("logs/web-0-$(POD)", ())
+
+
+@pytest.mark.parametrize(
+    ("expression", "value", "said"),
+    [
+        ("$(GONE)/$(A)", "a", "missing value for GONE"),
+        ("$(A)", "", "missing value for A"),
+        ("$(A)", "/etc", "leads out of the volume"),
+        ("x/$(A)", "../..", "leads out of the volume"),
+    ],
+)
+def test_a_sub_path_that_cannot_be_expanded(expression: str, value: str, said: str) -> None:
+    env = f"[{{name: A, value: {value!r}}}]"
+    with pytest.raises(PodrunError, match=said) as raised:
+        mounts_of(f'name: data, mountPath: /d, subPathExpr: "{expression}"', env)
+    assert raised.value.reason == "CreateContainerConfigError"
