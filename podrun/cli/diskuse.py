@@ -1,38 +1,162 @@
-"""What podrun keeps on disk, and how much of it there is."""
+"""What podrun keeps on disk, how much of it there is, and what of it nobody needs.
+
+Reclaimable is what ``podrun system prune --all`` takes: images no pod uses, with what only they
+have, and what belongs to no image and to no pod.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from podrun.linux.diskuse import bytes_of
+from podrun.node.config import Config
 from podrun.node.paths import Paths
+
+if TYPE_CHECKING:
+    from podrun.image.gc import Kept
+    from podrun.image.store import ImageStore
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-class Use(msgspec.Struct, frozen=True):
-    """``bytes`` on disk: holes count nothing, a file with several names counts once."""
+class Item(msgspec.Struct, frozen=True):
+    """One of what is counted; ``users`` are the pods, or of a layer the images, that have it."""
+
+    name: str
+    bytes: int
+    reclaimable: int
+    users: tuple[str, ...] = ()
+
+
+class Use(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``bytes`` on disk: holes count nothing, and what several share counts once.
+
+    ``active`` are those of ``count`` that pods use.
+    """
 
     kind: str
     count: int
+    active: int
     bytes: int
+    reclaimable: int
+    items: tuple[Item, ...] = ()
+
+    def without_items(self) -> Use:
+        return msgspec.structs.replace(self, items=())
 
 
-def disk_use(paths: Paths) -> Iterator[Use]:
+def disk_use(config: Config) -> Iterator[Use]:
     """Raises PermissionError for who is not root."""
-    blobs = paths.images / "blobs" / "sha256"
-    yield _use("images", list(_entries(blobs)), [paths.images])
-    yield _use("unpacked layers", list(_entries(paths.snapshots)))
-    yield _use("writable layers", list(paths.pods.glob("*/containers/*/*/upper")))
-    yield _use("volumes", list(paths.pods.glob("*/volumes/*")))
-    yield _use("logs", list(_entries(paths.log / "pods")), [paths.log])
+    from podrun.agent.podstore import PodStore
+    from podrun.cli.imageuse import users
+    from podrun.image.store import ImageStore
+
+    store, paths = ImageStore.of(config), Paths(config)
+    pods = PodStore(paths).list()
+    names = {pod.paths.uid: "/".join(pod.key) for pod in pods}
+    yield from _Images(store, users(store, pods)).uses()
+    yield _of_pods("writable layers", paths, "containers/*/*/upper", names)
+    yield _of_pods("volumes", paths, "volumes/*", names)
+    yield _of_logs(paths, names)
 
 
-def _use(kind: str, counted: list[Path], measured: Iterable[Path] | None = None) -> Use:
-    return Use(kind, len(counted), bytes_of(counted if measured is None else measured))
+class _Images:
+    """The two halves of an image: its blobs, and its layers as they are unpacked."""
+
+    def __init__(self, store: ImageStore, users: Mapping[str, Sequence[str]]) -> None:
+        from podrun.image import gc
+
+        self._layout = store.layout
+        self._users = users
+        self._images = gc.inventory(store)
+        self._holders: dict[Path, list[Kept]] = {}  # blob or snapshot → the images that have it
+        for image in self._images:
+            for part in image.parts:
+                self._holders.setdefault(gc.path_of(store.layout, part), []).append(image)
+
+    def uses(self) -> Iterator[Use]:
+        root = self._layout.images
+        blobs = {path: bytes_of([path]) for path in _entries(self._layout.blobs)}
+        halves = [path for name in (".partial", ".staging") for path in _entries(root / name)]
+        yield Use(
+            kind="images",
+            count=len(self._images),
+            active=sum(image.id in self._users for image in self._images),
+            bytes=bytes_of([root]),
+            reclaimable=sum(size for path, size in blobs.items() if not self._is_needed(path))
+            + bytes_of(halves),
+            items=tuple(self._image(image, blobs) for image in self._images),
+        )
+        layers = {path: bytes_of([path]) for path in _entries(self._layout.snapshots)}
+        items = tuple(self._layer(path, size) for path, size in layers.items())
+        yield Use(
+            kind="unpacked layers",
+            count=len(layers),
+            active=sum(map(self._is_needed, layers)),
+            bytes=sum(layers.values()),
+            reclaimable=sum(item.reclaimable for item in items),
+            items=items,
+        )
+
+    def _is_needed(self, path: Path) -> bool:
+        return any(image.id in self._users for image in self._holders.get(path, ()))
+
+    def _image(self, image: Kept, blobs: Mapping[Path, int]) -> Item:
+        mine = [path for path in blobs if image in self._holders.get(path, ())]
+        alone = [path for path in mine if len(self._holders[path]) == 1]
+        used_by = tuple(self._users.get(image.id, ()))
+        return Item(
+            name=_name(image),
+            bytes=sum(blobs[path] for path in mine),
+            reclaimable=0 if used_by else sum(blobs[path] for path in alone),
+            users=used_by,
+        )
+
+    def _layer(self, path: Path, size: int) -> Item:
+        users = tuple(_name(image) for image in self._holders.get(path, ()))
+        return Item(path.name[:12], size, 0 if self._is_needed(path) else size, users)
+
+
+def _name(image: Kept) -> str:
+    return ", ".join(image.names) or image.id[7:19]
+
+
+def _of_pods(kind: str, paths: Paths, pattern: str, names: Mapping[str, str]) -> Use:
+    """What is at ``pattern`` below a pod's directory."""
+    items, active = [], 0
+    for path in sorted(paths.pods.glob(f"*/{pattern}")):
+        uid, *rest = path.relative_to(paths.pods).parts
+        name = "/".join(part for part in rest[1:] if part != "upper")
+        items.append(_of_pod(name, path, names.get(uid)))
+        active += uid in names
+    return _sum(kind, items, active)
+
+
+def _of_logs(paths: Paths, names: Mapping[str, str]) -> Use:
+    directories = list(_entries(paths.log / "pods"))
+    uids = [path.name.rpartition("_")[2] for path in directories]
+    items = [
+        _of_pod(path.name.replace("_", "/", 1).rpartition("_")[0], path, names.get(uid))
+        for path, uid in zip(directories, uids, strict=True)
+    ]
+    others = [path for path in _entries(paths.log) if path.name != "pods"]
+    items += [Item(path.name, bytes_of([path]), 0) for path in others]
+    return _sum("logs", items, sum(uid in names for uid in uids))
+
+
+def _of_pod(name: str, path: Path, owner: str | None) -> Item:
+    size = bytes_of([path])
+    return Item(name, size, size if owner is None else 0, () if owner is None else (owner,))
+
+
+def _sum(kind: str, items: Sequence[Item], active: int) -> Use:
+    size, free = sum(each.bytes for each in items), sum(each.reclaimable for each in items)
+    return Use(kind, len(items), active, size, free, tuple(items))
 
 
 def _entries(directory: Path) -> Iterator[Path]:
@@ -41,27 +165,6 @@ def _entries(directory: Path) -> Iterator[Path]:
     except FileNotFoundError:
         return
     yield from (directory / name for name in names if not name.startswith("."))
-
-
-def bytes_of(trees: Iterable[Path]) -> int:
-    seen: set[tuple[int, int]] = set()
-    return sum(_size(str(tree), seen) for tree in trees)
-
-
-def _size(path: str, seen: set[tuple[int, int]]) -> int:
-    total, waiting = 0, [path]
-    while waiting:
-        here = waiting.pop()
-        try:
-            status = os.lstat(here)
-            below = os.scandir(here) if os.path.isdir(here) and not os.path.islink(here) else ()
-            waiting += [entry.path for entry in below]
-        except FileNotFoundError:
-            continue  # removed while we count
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
-            total += status.st_blocks * 512
-    return total
 
 
 def human_size(size: int) -> str:

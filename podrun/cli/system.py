@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from podrun.cli.command import VerbGroup
+from podrun.cli.command import VerbGroup, option
 from podrun.cli.output import Output, as_text, output_option
 from podrun.cli.root import require_root
 from podrun.cli.table import table
 from podrun.errors import UsageError
 from podrun.node import config
+
+if TYPE_CHECKING:
+    from podrun.cli.diskuse import Use
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -38,7 +43,7 @@ def check(output: Output) -> int:
         if output.is_table:
             _print_check(each.level, each.name, each.detail, each.hint)
     if not output.is_table:
-        click.echo(as_text({"checks": found}, output.format), nl=False)
+        _print({"checks": found}, output)
     return 1 if any(each.level == FAIL for each in found) else 0
 
 
@@ -50,25 +55,98 @@ def _print_check(level: str, name: str, detail: str, hint: str) -> None:
         click.echo(f"{'':<5} {'':<22} → {hint}")
 
 
+def _print(value: Any, output: Output) -> None:
+    import msgspec
+
+    if output.format == "jsonpath":
+        from podrun.cli.jsonpath import render
+
+        click.echo(render(output.template, msgspec.to_builtins(value)), nl=False)
+    else:
+        click.echo(as_text(value, output.format), nl=False)
+
+
 @command.command("df")
 @output_option("json", "yaml")
-def df(output: Output) -> None:
-    """Show what podrun keeps on disk."""
-    from podrun.cli.diskuse import disk_use, human_size
-    from podrun.node.paths import Paths
+@option("-v", "--verbose", is_flag=True, help="Every image, layer, volume and log, too.")
+def df(output: Output, verbose: bool) -> None:
+    """Show what podrun keeps on disk.
 
-    uses = list(disk_use(Paths(config.load())))
+    RECLAIMABLE is what `podrun system prune --all` would remove.
+    """
+    from podrun.cli.diskuse import disk_use
+
+    uses = list(disk_use(config.load()))
     if output.is_table:
-        rows = [(each.kind, str(each.count), human_size(each.bytes)) for each in uses]
-        rows.append(("total", "", human_size(sum(each.bytes for each in uses))))
-        click.echo(table(("TYPE", "COUNT", "SIZE"), rows), nl=False)
-    else:
-        click.echo(as_text({"uses": uses}, output.format), nl=False)
+        click.echo(_df_table(uses), nl=False)
+        for each in uses if verbose else ():
+            click.echo(f"\n{each.kind}:")
+            click.echo(_items_table(each), nl=False)
+        return
+    _print({"uses": uses if verbose else [each.without_items() for each in uses]}, output)
+
+
+def _df_table(uses: Sequence[Use]) -> str:
+    from podrun.cli.diskuse import human_size
+
+    rows = [
+        (u.kind, str(u.count), str(u.active), human_size(u.bytes), _share(u.reclaimable, u.bytes))
+        for u in uses
+    ]
+    size, free = sum(u.bytes for u in uses), sum(u.reclaimable for u in uses)
+    rows.append(("total", "", "", human_size(size), _share(free, size)))
+    return table(("TYPE", "COUNT", "ACTIVE", "SIZE", "RECLAIMABLE"), rows)
+
+
+def _items_table(use: Use) -> str:
+    from podrun.cli.diskuse import human_size
+
+    items = sorted(use.items, key=lambda item: -item.bytes)
+    rows = [
+        (i.name, human_size(i.bytes), human_size(i.reclaimable), ", ".join(i.users) or "-")
+        for i in items
+    ]
+    return table(("NAME", "SIZE", "RECLAIMABLE", "USED BY"), rows)
+
+
+def _share(part: int, whole: int) -> str:
+    from podrun.cli.diskuse import human_size
+
+    return f"{human_size(part)} ({100 * part // whole if whole else 0}%)"
+
+
+@command.command("prune")
+@option("-a", "--all", "everything", is_flag=True, help="Also images with a name no pod uses.")
+@option("--force", is_flag=True, help="Do not ask.")
+def prune(everything: bool, force: bool) -> int:
+    """Remove what nobody needs.
+
+    Images without a name that no pod uses, what pulls have left behind, and directories of pods
+    that are no more. Pods stay, and all that they use.
+    """
+    require_root("prune")
+    settings = config.load()
+    named = "all images no pod uses" if everything else "images without a name that no pod uses"
+    if not (force or _agreed(f"Remove {named}, and what was left half-made?")):
+        return 1
+    from podrun.cli.diskuse import human_size
+    from podrun.cli.prune import prune as do_prune
+
+    done = do_prune(settings, all_unused=everything)
+    click.echo("".join(f"{line}\n" for line in done.lines), nl=False)
+    click.echo(f"{human_size(done.bytes)} freed", err=True)
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody to ask on this input", hint="--force does not ask")
+    return click.confirm(question)
 
 
 @command.command("reset")
-@click.option("--force", is_flag=True, help="Do not ask.")
-@click.option("--images", is_flag=True, help="Remove all images, too.")
+@option("--force", is_flag=True, help="Do not ask.")
+@option("--images", is_flag=True, help="Remove all images, too.")
 def reset(force: bool, images: bool) -> int:
     """Delete all pods, end the agent, remove the network.
 
@@ -76,12 +154,9 @@ def reset(force: bool, images: bool) -> int:
     """
     require_root("reset podrun")
     settings = config.load()
-    if not force:
-        if not sys.stdin.isatty():
-            raise UsageError("nobody to ask on this input", hint="--force does not ask")
-        what = "all pods, volumes, logs" + (" and images" if images else "")
-        if not click.confirm(f"Remove {what} below {settings.state_root}?"):
-            return 1
+    what = "all pods, volumes, logs" + (" and images" if images else "")
+    if not (force or _agreed(f"Remove {what} below {settings.state_root}?")):
+        return 1
     from podrun.cli.reset import reset as do_reset
 
     do_reset(settings, images=images)

@@ -73,10 +73,11 @@ def _joined(one: Kept, other: Kept) -> Kept:
 
 def sizes(layout: Layout, parts: Iterable[str]) -> dict[str, int]:
     """Bytes of disk of each; what is not there has none."""
-    return {part: bytes_of([_path(layout, part)]) for part in parts}
+    return {part: bytes_of([path_of(layout, part)]) for part in parts}
 
 
-def _path(layout: Layout, part: str) -> Path:
+def path_of(layout: Layout, part: str) -> Path:
+    """Where one of ``Kept.parts`` is."""
     if part.startswith(_BLOB):
         return layout.blob_path(part.removeprefix(_BLOB))
     return layout.snapshot(part.removeprefix(_SNAPSHOT)).parent

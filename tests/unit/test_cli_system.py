@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from podrun.cli import checks
 from podrun.cli.block import Headed, Value, block
-from podrun.cli.diskuse import bytes_of, disk_use, human_size
+from podrun.cli.diskuse import disk_use, human_size
 from podrun.cli.namespaces import Member, draw
+from podrun.linux.diskuse import bytes_of
 from podrun.node.config import Config
 from podrun.node.paths import Paths
 from tests.unit.cli_node import Cli
@@ -83,7 +85,8 @@ def test_details_of_one_name_do_not_overwrite_each_other() -> None:
 
 
 def test_disk_use_counts_blocks_once(tmp_path: Path) -> None:
-    paths = Paths(Config(state_root=str(tmp_path / "state"), log_root=str(tmp_path / "log")))
+    config = Config(state_root=str(tmp_path / "state"), log_root=str(tmp_path / "log"))
+    paths = Paths(config)
     upper = paths.pods / "u1" / "containers" / "app" / "0" / "upper"
     upper.mkdir(parents=True)
     (upper / "file").write_bytes(b"x" * 100_000)
@@ -91,8 +94,9 @@ def test_disk_use_counts_blocks_once(tmp_path: Path) -> None:
     (upper / "out").symlink_to("/usr")
     with (upper / "hole").open("wb") as file:
         file.truncate(1 << 30)
-    uses = {each.kind: each for each in disk_use(paths)}
+    uses = {each.kind: each for each in disk_use(config)}
     assert uses["writable layers"].count == 1
+    assert uses["writable layers"].reclaimable == uses["writable layers"].bytes  # of no pod
     assert 100_000 <= uses["writable layers"].bytes < 300_000
     assert uses["images"].bytes == uses["logs"].bytes == 0
     assert bytes_of([tmp_path / "none"]) == 0
@@ -181,12 +185,52 @@ def test_reset_asks_or_is_forced(
     assert done.code == 2 and "--force" in done.err
 
 
+def test_prune_asks_or_is_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = Cli(tmp_path, monkeypatch, capsys)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    done = cli("system", "prune")
+    assert done.code == 2 and "--force" in done.err
+    done = cli("system", "prune", "--all", "--force")
+    assert (done.code, done.out, done.err) == (0, "", "0 B freed\n")
+
+
+def test_prune_takes_what_belongs_to_no_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = Cli(tmp_path, monkeypatch, capsys)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    kept = cli.pod("web").paths
+    kept.logs.mkdir(parents=True)
+    logs, pods = cli.paths.log / "pods", cli.paths.pods
+    (logs / "default_old_u-old/app").mkdir(parents=True)
+    (logs / "default_old_u-old/app/0.log").write_bytes(bytes(100_000))
+    for uid, age in (("u-half", 3600), ("u-being-made", 1)):
+        (pods / uid / "volumes/v").mkdir(parents=True)
+        then = time.time() - age
+        os.utime(pods / uid, (then, then))
+    (logs / "default_new_u-being-made").mkdir()
+    done = cli("system", "prune", "--force")
+    assert done.out.splitlines() == [
+        f"{logs}/default_old_u-old removed", f"{pods}/u-half removed",
+    ]  # fmt: skip
+    assert done.err.endswith("KiB freed\n")
+    assert (pods / "u-being-made/volumes/v").is_dir()
+    assert kept.pod.exists() and kept.logs.is_dir()
+    assert cli("system", "prune", "--force").out == ""
+
+
 def test_df_and_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli = Cli(tmp_path, monkeypatch, capsys)
-    assert cli("system", "df").out.splitlines()[0].split() == ["TYPE", "COUNT", "SIZE"]
+    assert cli("system", "df").out.splitlines()[0].split() == [
+        "TYPE", "COUNT", "ACTIVE", "SIZE", "RECLAIMABLE",
+    ]  # fmt: skip
     assert '"kind": "images"' in cli("system", "df", "-o", "json").out
+    assert cli("system", "df", "-o", "jsonpath={.uses[*].count}").out.split() == ["0"] * 5
+    assert "writable layers:\nNAME" in cli("system", "df", "-v").out
     assert cli("version").out.splitlines()[0].split() == ["podrun", "0.1.0"]
     assert "kernel: " in cli("version", "-o", "yaml").out
     assert cli("explain", "pod.spec.nope").code == 1
