@@ -21,6 +21,7 @@ from pathlib import Path
 from podrun.image import attributes
 from podrun.linux import mount, namespace
 
+LAYERS_MAX = 500  # OVL_MAX_STACK; images are held to imageLimits.layers when they come in
 _OPTIONS = {"index": "off", "xino": "off", "metacopy": "off"}
 _STRING_MAX = 255  # of fsconfig(2)
 
