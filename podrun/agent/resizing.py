@@ -1,18 +1,55 @@
-"""In-place resize: other figures for the cgroups of what runs, without a restart."""
+"""A resize, carried out: refused, by a restart, or in place by other figures for the cgroups."""
 
 from __future__ import annotations
 
+import os
+import time
+
+from podrun.agent.node import Node
+from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.translate import pod_cgroup
 from podrun.api.pod import Container, Pod
 from podrun.cgroup.group import Group
 from podrun.cgroup.limits import UNLIMITED, Limits
-from podrun.errors import MechanismFailed
+from podrun.cgroup.usage import usage
+from podrun.errors import MechanismFailed, PodrunError
 from podrun.node.config import Config
-from podrun.pod import resources
+from podrun.pod import resizing, resources
+from podrun.pod.facts import Run
+from podrun.pod.outcome import outcome
+
+
+def carry_out(node: Node, stored: StoredPod, container: Container, run: Run) -> None:
+    """Changes the facts of ``run``: it has the resources, or is to be restarted, or a trouble."""
+    pod, facts, now = stored.pod, stored.facts, time.time()
+    room, taken = _room(node), _taken(node, stored)
+    if not resizing.begin(pod, facts, container, run, room, taken, now):
+        return
+    try:
+        resize(node.config, pod, container, run.cgroup)
+    except PodrunError as error:
+        resizing.failed(run, resizing.ERROR, error.text, now)
+        return
+    resizing.done(container, run)
+
+
+def _room(node: Node) -> resources.Amounts:
+    return {"cpu": 1000 * len(os.sched_getaffinity(0)), "memory": node.memory_bytes}
+
+
+def _taken(node: Node, stored: StoredPod) -> resources.Amounts:
+    """What the other pods of the node request."""
+    total: resources.Amounts = {}
+    for other in PodStore(node.paths).list():
+        if other.paths.uid == stored.paths.uid or outcome(other.pod, other.facts):
+            continue
+        for name, amount in resources.requests(other.pod).items():
+            total[name] = total.get(name, 0) + amount
+    return total
 
 
 def resize(config: Config, pod: Pod, container: Container, cgroup: str) -> None:
-    """Raises MechanismFailed when the kernel refuses, e.g. less memory than is in use.
+    """Raises MechanismFailed when less memory is wanted than is in use, or the kernel refuses.
 
     v1 refuses a child more CPU time than its parent has, so growing begins at the pod and
     shrinking at the container: whichever order the kernel takes.
@@ -21,10 +58,24 @@ def resize(config: Config, pod: Pod, container: Container, cgroup: str) -> None:
         (Group(pod_cgroup(config, pod)), _limits(resources.pod_figures(pod))),
         (Group(cgroup), _limits(resources.container_figures(container))),
     ]
+    for group, limits in steps:
+        _check_use(group, limits)
     try:
         _write(steps)
     except MechanismFailed:
         _write(steps[::-1])
+
+
+def _check_use(group: Group, limits: Limits) -> None:
+    """v2 would kill rather than refuse. What grows meanwhile is the kernel's affair."""
+    found = usage(group)
+    most = limits.memory_bytes
+    if most in (None, UNLIMITED) or found is None or found.memory is None:
+        return
+    if found.memory > most:
+        raise MechanismFailed(
+            f"attempting to set memory limit ({most}) below current usage ({found.memory})"
+        )
 
 
 def _write(steps: list[tuple[Group, Limits]]) -> None:

@@ -143,8 +143,8 @@ def _fixed(container: Container) -> Container:
 def spec_hash(container: Container) -> str:
     """16 hexadecimal digits that change when the container must start again, and only then.
 
-    That is: with every field but ``resources`` and ``resizePolicy``. The order of mapping keys does not count, nor do
-    fields that are absent or at their zero.
+    That is: with every field but ``resources`` and ``resizePolicy``. The order of mapping keys does
+    not count, nor do fields that are absent or at their zero.
     """
     import hashlib
 

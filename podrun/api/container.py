@@ -6,6 +6,7 @@ from msgspec import field
 
 from podrun.api.base import Object
 from podrun.api.probe import Lifecycle, Probe
+from podrun.api.security import SecurityContext
 
 
 class ContainerPort(Object, kw_only=True, frozen=True):
@@ -36,25 +37,6 @@ class ResourceRequirements(Object, kw_only=True, frozen=True):
     requests: dict[str, str] = field(default_factory=dict)
 
 
-class Capabilities(Object, kw_only=True, frozen=True):
-    """Names without ``CAP_``, or ``ALL``."""
-
-    add: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-
-
-class SecurityContext(Object, kw_only=True, frozen=True):
-    """None: the pod's securityContext decides, then the image."""
-
-    allow_privilege_escalation: bool | None = None
-    capabilities: Capabilities | None = None
-    privileged: bool | None = None
-    read_only_root_filesystem: bool | None = None
-    run_as_group: int | None = None
-    run_as_non_root: bool | None = None
-    run_as_user: int | None = None
-
-
 class ContainerRestartRuleOnExitCodes(Object, kw_only=True, frozen=True):
     operator: str = ""  # In, NotIn
     values: tuple[int, ...] = ()  # 0–255
@@ -65,6 +47,13 @@ class ContainerRestartRule(Object, kw_only=True, frozen=True):
 
     action: str = ""  # Restart, RestartAllContainers
     exit_codes: ContainerRestartRuleOnExitCodes | None = None
+
+
+class ContainerResizePolicy(Object, kw_only=True, frozen=True):
+    """Of one resource: whether another amount of it needs a restart."""
+
+    resource_name: str = ""  # cpu, memory
+    restart_policy: str = ""  # NotRequired, RestartContainer
 
 
 class Container(Object, kw_only=True, frozen=True):
@@ -80,6 +69,7 @@ class Container(Object, kw_only=True, frozen=True):
     ports: tuple[ContainerPort, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
     resources: ResourceRequirements | None = None  # never None once defaults are filled in
+    resize_policy: tuple[ContainerResizePolicy, ...] = ()
     restart_policy: str = ""  # "": the pod's; Always makes an init container a sidecar
     restart_policy_rules: tuple[ContainerRestartRule, ...] = ()
     lifecycle: Lifecycle | None = None

@@ -8,6 +8,7 @@ from podrun.api import quantity
 from podrun.api.pod import (
     Container,
     ContainerPort,
+    ContainerResizePolicy,
     EmptyDirVolumeSource,
     HTTPGetAction,
     Lifecycle,
@@ -36,7 +37,7 @@ def _spec(spec: PodSpec) -> PodSpec:
     host = spec.host_network
     return replace(
         spec,
-        init_containers=tuple(_container(each, host) for each in spec.init_containers),
+        init_containers=tuple(_container(each, host, init=True) for each in spec.init_containers),
         containers=tuple(_container(each, host) for each in spec.containers),
         volumes=tuple(_volume(each) for each in spec.volumes),
         restart_policy=spec.restart_policy or "Always",
@@ -48,12 +49,14 @@ def _spec(spec: PodSpec) -> PodSpec:
     )
 
 
-def _container(container: Container, host_network: bool) -> Container:
+def _container(container: Container, host_network: bool, *, init: bool = False) -> Container:
+    plain_init = init and container.restart_policy != "Always"
     return replace(
         container,
         image_pull_policy=container.image_pull_policy or default_pull_policy(container.image),
         ports=tuple(_port(each, host_network) for each in container.ports),
         resources=_resources(container.resources or ResourceRequirements()),
+        resize_policy=container.resize_policy if plain_init else _resize_policy(container),
         lifecycle=_lifecycle(container.lifecycle),
         liveness_probe=_probe(container.liveness_probe),
         readiness_probe=_probe(container.readiness_probe),
@@ -62,6 +65,17 @@ def _container(container: Container, host_network: bool) -> Container:
         termination_message_policy=container.termination_message_policy
         or TERMINATION_MESSAGE_POLICY,
     )
+
+
+def _resize_policy(container: Container) -> tuple[ContainerResizePolicy, ...]:
+    """NotRequired for each resource that the container has and its policies do not name."""
+    named = {each.resource_name for each in container.resize_policy}
+    missing = (
+        ContainerResizePolicy(resource_name=name, restart_policy="NotRequired")
+        for name in ("cpu", "memory")
+        if name in container.limits | container.requests and name not in named
+    )
+    return (*container.resize_policy, *missing)
 
 
 def default_pull_policy(image: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import field
 
 from podrun.api.base import Object
+from podrun.api.container import ResourceRequirements
 
 
 class ContainerStateWaiting(Object, kw_only=True, frozen=True):
@@ -44,6 +45,8 @@ class ContainerStatus(Object, kw_only=True, frozen=True):
     image_id: str
     container_id: str = ""
     started: bool | None = None
+    allocated_resources: dict[str, str] = field(default_factory=dict)
+    resources: ResourceRequirements | None = None
 
 
 class PodCondition(Object, kw_only=True, frozen=True):

@@ -12,6 +12,7 @@ from podrun.api.container import Container, ContainerPort, SecurityContext, Volu
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
 from podrun.api.validate_probe import no_probes_nor_hooks, probes_and_hooks
+from podrun.api.validate_resize import resizes
 from podrun.api.validate_restart import restarts
 from podrun.api.validate_rules import (
     MAX_INT32,
@@ -43,6 +44,8 @@ def containers(spec: PodSpec) -> Iterator[Problem]:
     yield from _host_ports(app + sidecars)
     for path, container in placed + app:
         yield from restarts(path, container)
+        plain = path.startswith("spec.init") and container.restart_policy != "Always"
+        yield from resizes(path, container, pod_policy=spec.restart_policy, plain_init=plain)
     for path, container in app + sidecars:
         yield from probes_and_hooks(path, container, spec)
     for path, container in placed:

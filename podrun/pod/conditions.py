@@ -11,6 +11,7 @@ from podrun.pod.facts import Facts
 from podrun.pod.outcome import FAILED, SUCCEEDED, phase
 from podrun.pod.progress import closed_gates, unready
 from podrun.pod.readiness import false_since, gate_readiness, readiness, true_since
+from podrun.pod.resizing import resize_conditions
 from podrun.pod.runs import (
     has_initialised,
     init_succeeded,
@@ -30,6 +31,7 @@ def conditions(pod: Pod, facts: Facts) -> tuple[PodCondition, ...]:
         _ready(pod, facts),
         _containers_ready("ContainersReady", pod, facts),
         _condition("PodScheduled", True, facts.accepted_at),
+        *resize_conditions(pod, facts),
         *_gates(facts),
     )
 

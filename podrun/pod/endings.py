@@ -1,6 +1,7 @@
 """Containers that are ended one by one while the pod goes on (semantics §1.8, §2, §6).
 
-definition changed, restart asked for, postStart failed, probe failed ─► its end ─► restart policy
+definition changed, restart asked for, resize needs it, ─► its end ─► restart policy
+postStart failed, probe failed
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from podrun.api.pod import Container, Pod
 from podrun.pod.facts import Run, Unhealthy
 from podrun.pod.runs import (
     POST_START_FAILED,
+    RESIZED,
     RESTART_REQUESTED,
     SPEC_CHANGED,
     UNHEALTHY,
@@ -39,6 +41,8 @@ def _why(pod: Pod, container: Container, run: Run) -> str:
         return SPEC_CHANGED
     if run.restart_requested_at is not None:
         return RESTART_REQUESTED
+    if run.resize_restart_at is not None:
+        return RESIZED
     if run.unhealthy is not None:
         return UNHEALTHY
     if run.post_start is not None and run.post_start.error:

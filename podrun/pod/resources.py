@@ -61,9 +61,13 @@ def container_figures(container: Container) -> Figures:
 
 
 def resources_hash(container: Container) -> str:
-    """Changes when the container's cgroup must: ``Run.resources_hash`` is that of what it has."""
+    """Changes when the container's cgroup, or what it was granted, must: ``Run.resources_hash`` is
+    that of what it has.
+    """
     figures = container_figures(container)
-    return f"{figures.cpu_shares}/{figures.cpu_quota_us or 0}/{figures.memory_limit or 0}"
+    granted = _amounts(container.requests).get("memory", 0)  # has no figure of its own
+    quota, memory = figures.cpu_quota_us or 0, figures.memory_limit or 0
+    return f"{figures.cpu_shares}/{quota}/{memory}/{granted}"
 
 
 def pod_figures(pod: Pod) -> Figures:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from podrun.api.pod import Container, Pod
 from podrun.pod.facts import Facts, Run
 from podrun.pod.runs import (
+    RESIZED,
     SPEC_CHANGED,
     init_succeeded,
     is_init,
@@ -32,7 +33,7 @@ def restarts_after(pod: Pod, container: Container, run: Run) -> bool:
     is not asked here.
     """
     assert run.exit is not None
-    if run.stop_reason == SPEC_CHANGED or run.restart_requested_at is not None:
+    if run.stop_reason in (SPEC_CHANGED, RESIZED) or run.restart_requested_at is not None:
         return True
     if is_sidecar(pod, container):
         return True

@@ -14,6 +14,7 @@ from podrun.pod.facts import Facts, Round, Run
 from podrun.pod.outcome import outcome
 from podrun.pod.restarts import RESTART_ALL, rule_action
 from podrun.pod.runs import (
+    RESIZED,
     RESTART_REQUESTED,
     RESTARTING_ALL,
     SPEC_CHANGED,
@@ -22,6 +23,9 @@ from podrun.pod.runs import (
     is_sidecar,
     run_here,
 )
+
+#: ends that say nothing of the container: no rule is asked
+_ASKED_FOR = (SPEC_CHANGED, RESIZED, RESTART_REQUESTED)
 
 
 def restart_all_due(pod: Pod, facts: Facts) -> bool:
@@ -76,7 +80,7 @@ def _request(pod: Pod, facts: Facts, container: Container, now: float) -> bool:
 def _triggers(pod: Pod, facts: Facts) -> Iterator[Run]:
     for container in pod.spec.all_containers:
         run = run_here(facts, container.name)
-        if run is None or run.exit is None or run.stop_reason in (SPEC_CHANGED, RESTART_REQUESTED):
+        if run is None or run.exit is None or run.stop_reason in _ASKED_FOR:
             continue
         if is_init(pod, container) and init_succeeded(run.exit):
             continue

@@ -13,6 +13,7 @@ from podrun.pod.facts import Exit, Facts, Hook, Run
 
 # ``Run.stop_reason``: why policy ended the run.
 SPEC_CHANGED = "SpecChanged"
+RESIZED = "Resized"
 RESTART_REQUESTED = "RestartRequested"
 RESTARTING_ALL = "RestartingAllContainers"
 UNHEALTHY = "Unhealthy"

@@ -25,6 +25,7 @@ from podrun.api.pod import (
     ResourceRequirements,
     SleepAction,
 )
+from podrun.pod import resizing
 from podrun.pod.actions import (
     Action,
     BackOffPull,
@@ -156,6 +157,7 @@ class Node:
         self.sandbox_fails = False
         self.hooks: dict[tuple[str, str], str] = {}  # (container, hook) → error, or PENDING
         self.resize_fails = False
+        self.room, self.taken = {"cpu": 4000, "memory": 8 << 30}, dict[str, int]()
         self.states: dict[Key, ProbeState] = {}
         self.answers: dict[Key, str] = {}  # what probes come to; those not named succeed
         self.tried: list[Due] = []
@@ -275,6 +277,7 @@ class Node:
             started_at=self.now,
             round=self.facts.round.number,
             resources_hash=resources_hash(spec),
+            resources=spec.resources,
         )
         settings = settings_for(self.pod, self.settings)
         self.facts.containers[action.name] = next_run(known, run, settings, spec)
@@ -290,11 +293,13 @@ class Node:
             hook_ended(run, action.hook, error, self.now)
 
     def _resize(self, name: str) -> None:
-        run = self.run(name)
-        if self.resize_fails:
-            run.resize_trouble = next_trouble(run.resize_trouble, "Error", "busy", self.now)
+        run, spec = self.run(name), self.spec(name)
+        if not resizing.begin(self.pod, self.facts, spec, run, self.room, self.taken, self.now):
             return
-        run.resources_hash, run.resize_trouble = resources_hash(self.spec(name)), None
+        if self.resize_fails:
+            resizing.failed(run, resizing.ERROR, "busy", self.now)
+        else:
+            resizing.done(spec, run)
 
     # probes, as the agent's prober tries them
 

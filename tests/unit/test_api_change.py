@@ -97,7 +97,7 @@ def _pod(change: str = "", value: Any = None) -> Pod:
         ),
         (
             "spec/containers/0/resources", None, Effect.RECREATE, (),
-            ("spec.containers[0].resources",),
+            ("spec.containers[0].resources", "spec.containers[0].resizePolicy"),
         ),
         (
             "spec/containers/0/resources", {"limits": {"memory": "1024Mi"}}, Effect.UNCHANGED, (),
@@ -142,10 +142,18 @@ def test_a_container_starts_again_for_a_change_of_any_field_of_its_own(
     assert spec_hash(before.spec.containers[0]) != spec_hash(after.spec.containers[0])
 
 
+def test_a_resize_policy_changes_in_place() -> None:
+    policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+    before, after = _pod(), _pod("spec/containers/0/resizePolicy", policy)
+    assert compare(before, after).effect is Effect.IN_PLACE
+    assert spec_hash(before.spec.containers[0]) == spec_hash(after.spec.containers[0])
+
+
 def test_resources_change_in_place_while_the_qos_class_stays() -> None:
     before, after = _pod(), _pod("spec/containers/1/resources", {"requests": {"cpu": "1"}})
-    path = "spec.containers[1].resources"
-    assert compare(before, after) == Change(Effect.RESIZE, (), ("b",), (path,))
+    change = compare(before, after)
+    assert (change.effect, change.containers, change.resized) == (Effect.RESIZE, (), ("b",))
+    assert change.paths[0] == "spec.containers[1].resources"  # and the default of resizePolicy
     assert spec_hash(before.spec.containers[1]) == spec_hash(after.spec.containers[1])
 
 

@@ -15,8 +15,10 @@ ports []ContainerPort: The ports the container listens on, and which of them the
 volumeMounts []VolumeMount: Where the pod's volumes appear in the container.
 volumeDevices []VolumeDevice no: Block devices of volumes that appear in the container.
 resources ResourceRequirements: What the container needs, and what it may use at the most. A change
-    is written to the running container, as long as the pod's QoS class stays the same.
-resizePolicy []ContainerResizePolicy no: Whether a change of resources needs a restart.
+    is written to the running container, unless resizePolicy says otherwise, as long as the pod's
+    QoS class stays the same.
+resizePolicy []ContainerResizePolicy: Whether a change of resources needs a restart, for each of
+    them. Not for plain init containers.
 restartPolicy string: Always, OnFailure or Never for this container alone; the pod's unless given.
     Always on an init container makes it a sidecar: started in turn, and running as long as the pod
     does.
@@ -119,7 +121,8 @@ request string: One request of that claim.
 
 [ContainerResizePolicy]
 resourceName string: cpu or memory.
-restartPolicy string: NotRequired or RestartContainer.
+restartPolicy string: NotRequired (default): a change is written to the running container.
+    RestartContainer: the container is ended and started with it.
 
 [ContainerRestartRule]
 action string: Restart starts this container again. RestartAllContainers ends all containers of the
@@ -192,14 +195,19 @@ runAsNonRoot boolean: A container that would run as user 0 is not started.
 privileged boolean: All capabilities, all the host's devices, nothing masked.
 readOnlyRootFilesystem boolean: The container cannot write to its image's files.
 allowPrivilegeEscalation boolean: false: set-user-ID programs gain nothing (no_new_privs).
-capabilities Capabilities: Capabilities added to and dropped from the default set.
-procMount string no =Default: Whether parts of /proc are masked.
-seccompProfile SeccompProfile no: The filter of system calls.
-appArmorProfile AppArmorProfile no: The AppArmor profile.
-seLinuxOptions SELinuxOptions no: The SELinux label.
+capabilities Capabilities: Capabilities added to and dropped from the default set; the ambient set
+    is always empty.
+procMount string: Default masks parts of /proc and makes others read-only, Unmasked does not; it
+    needs hostUsers: false.
+seccompProfile SeccompProfile: The filter of system calls; the pod's, else RuntimeDefault unless
+    given. Privileged containers have none unless given here.
+appArmorProfile AppArmorProfile: The AppArmor profile; the pod's unless given.
+seLinuxOptions SELinuxOptions: The SELinux label of the processes; the pod's unless given. Only where
+    the host has SELinux.
 windowsOptions WindowsSecurityContextOptions no: Settings for Windows.
 
 [Capabilities]
-add []string: Capabilities to add, without the prefix CAP_, or ALL.
+add []string: Capabilities to add, with or without the prefix CAP_, or ALL. What podrun itself has not
+    got is left out, which is an event.
 drop []string: Capabilities to drop, or ALL.
 """

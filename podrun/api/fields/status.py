@@ -39,6 +39,8 @@ restartCount integer: How often it was started again.
 image string: The image it runs.
 imageID string: The image's digest.
 containerID string: The run's identifier, podrun://….
+allocatedResources map[string]Quantity: The requests it was granted.
+resources ResourceRequirements: What it has, until a change of the spec has reached it.
 
 [ContainerState]
 waiting ContainerStateWaiting: It does not run yet, or not again yet.
