@@ -15,7 +15,7 @@ from podrun.agent.watch import Watch
 from podrun.api.pod import Container
 from podrun.container import control
 from podrun.errors import PodrunError
-from podrun.pod import actions, backoff
+from podrun.pod import actions, backoff, imagevolumes
 from podrun.pod.facts import Facts, Sandbox, Verdict
 from podrun.pod.pulling import back_off
 from podrun.pod.rounds import begin_round
@@ -54,7 +54,7 @@ class Execution:
             case actions.PullImage():
                 self._pulls.begin(action)
             case actions.BackOffPull(name=name):
-                back_off(self._facts, self._container(name), time.time())
+                self._back_off(name)
             case actions.StartContainer():
                 await self.start((action,))
             case actions.SignalContainer(name=name, signal=signal, why=why):
@@ -113,6 +113,11 @@ class Execution:
         self._facts.sandbox_trouble = backoff.next_trouble(
             self._facts.sandbox_trouble, error.reason or reason, error.text, time.time()
         )
+
+    def _back_off(self, name: str) -> None:
+        container = imagevolumes.find(self._stored.pod, name)
+        if container is not None:
+            back_off(self._facts, container, time.time())
 
     # ── containers ──────────────────────────────────────────────────────────────────────────────
 

@@ -12,7 +12,7 @@ from podrun.agent import logrotate, mounts, translate
 from podrun.agent.localimages import found_of
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
-from podrun.api.pod import Container, Pod
+from podrun.api.pod import Container
 from podrun.container import control
 from podrun.container.launch import Sandbox as SandboxToJoin
 from podrun.container.launch import launch
@@ -22,6 +22,7 @@ from podrun.image.types import Image
 from podrun.linux.trees import remove_tree
 from podrun.node.records import fsync_directory
 from podrun.pod.facts import Run
+from podrun.pod.imagevolumes import puller_name
 from podrun.sandbox import create as sandbox
 from podrun.volume import volumes
 
@@ -58,7 +59,7 @@ def launch_container(
             attempt=run.attempt,
             node_name=node.name,
             memory_capacity=node.memory_bytes,
-            volume_lowers=_volume_lowers(node, stored.pod, container),
+            volume_lowers=_volume_lowers(node, stored, container),
         )
         os.write(report, msgspec.json.encode({"image": found_of(node, image)}) + b"\n")
         to_join = SandboxToJoin(pause.pid, pause.start_time, pause.share_pid)
@@ -78,14 +79,16 @@ def _image(node: Node, name: str) -> tuple[Image, tuple[str, ...]]:
         raise
 
 
-def _volume_lowers(node: Node, pod: Pod, container: Container) -> dict[str, tuple[str, ...]]:
-    """Of the image volumes it mounts."""
-    mounted = {mount.name for mount in container.volume_mounts}
-    return {
-        volume.name: _image(node, volume.image.reference)[1]
-        for volume in pod.spec.volumes
-        if volume.image is not None and volume.name in mounted
-    }
+def _volume_lowers(
+    node: Node, stored: StoredPod, container: Container
+) -> dict[str, tuple[str, ...]]:
+    """Of each image volume that it mounts: the image that was found when the pod began."""
+    found = {}
+    for mount in container.volume_mounts:
+        pull = stored.facts.of(puller_name(mount.name)).pull
+        if pull is not None:
+            found[mount.name] = _image(node, pull.image_id)[1]
+    return found
 
 
 def remove_container(node: Node, stored: StoredPod, name: str, run: Run) -> None:

@@ -20,7 +20,7 @@ from podrun.agent.podstore import StoredPod
 from podrun.agent.pulls import Layers, Pulls
 from podrun.api.pod import Container
 from podrun.errors import PodrunError
-from podrun.pod import pulling
+from podrun.pod import imagevolumes, pulling
 from podrun.pod.actions import PullImage
 from podrun.pod.backoff import settings_for
 from podrun.pod.events import Event
@@ -58,9 +58,8 @@ class PodPulls:
 
     def begin(self, action: PullImage) -> None:
         """Returns at once; asked for twice, the pull of a container is begun once."""
-        spec = self._stored.pod.spec
-        container = next(c for c in spec.all_containers if c.name == action.name)
-        if action.name in self._under_way:
+        container = imagevolumes.find(self._stored.pod, action.name)
+        if container is None or action.name in self._under_way:
             return
         try:
             found = localimages.find(self._node, container.image)

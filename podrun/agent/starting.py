@@ -29,6 +29,7 @@ from podrun.errors import MechanismFailed, PodrunError
 from podrun.pod import backoff
 from podrun.pod.actions import StartContainer
 from podrun.pod.facts import ContainerFacts, Facts, Run
+from podrun.pod.imagevolumes import forget_pulls
 from podrun.pod.pulling import Found, pull_of
 from podrun.pod.resources import resources_hash
 from podrun.pod.termination import fallen_sidecars
@@ -154,6 +155,9 @@ class Starter:
     def _trouble(self, name: str, error: PodrunError) -> None:
         known = self._facts.containers.setdefault(name, ContainerFacts())
         known.pull = None  # what it found may be what is wrong now
+        pod = self._stored.pod
+        container = next(c for c in pod.spec.all_containers if c.name == name)
+        forget_pulls(pod, self._facts, container)
         known.trouble = backoff.next_trouble(
             known.trouble, error.reason or "CreateContainerError", error.text, time.time()
         )

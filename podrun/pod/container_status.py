@@ -23,6 +23,7 @@ from podrun.api.pod import (
 from podrun.pod.backoff import Settings, restart_at, restart_delay
 from podrun.pod.facts import Exit, Facts, Run, Trouble
 from podrun.pod.hooks import POST_START_ERROR
+from podrun.pod.imagevolumes import trouble_of
 from podrun.pod.messages import message_limit, trimmed
 from podrun.pod.outcome import can_restart
 from podrun.pod.resizing import actual, allocated
@@ -93,10 +94,11 @@ def _state(
         if run is not None and is_running(run):
             running = ContainerStateRunning(started_at=rfc3339(run.started_at))
             return ContainerState(running=running), None
-        return ContainerState(waiting=_waiting(pod, known.trouble)), None
+        return ContainerState(waiting=_waiting(pod, trouble_of(pod, facts, container))), None
     if can_restart(pod, facts, container):
-        if known.trouble is not None:
-            return ContainerState(waiting=_waiting(pod, known.trouble)), run
+        trouble = trouble_of(pod, facts, container)
+        if trouble is not None:
+            return ContainerState(waiting=_waiting(pod, trouble)), run
         backing_off = _crash_loop(pod, facts, container, now, settings)
         held_up = backing_off or _before_restart(facts, run)
         if held_up is not None:

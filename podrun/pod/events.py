@@ -14,6 +14,7 @@ from podrun.api.pod import Container, Pod
 from podrun.pod.backoff import Settings, restart_delay, settings_for
 from podrun.pod.container_status import pod_label
 from podrun.pod.facts import ContainerFacts, Facts, Hook, Run, Trouble
+from podrun.pod.imagevolumes import pullers
 from podrun.pod.outcome import can_restart
 from podrun.pod.pullevents import pulled, troubled
 from podrun.pod.resizing import DEFERRED, INFEASIBLE
@@ -61,6 +62,9 @@ def events(
     for container in pod.spec.all_containers:
         old = before.of(container.name) if before is not None else ContainerFacts()
         found += _of_container(pod, container, old, after, now, settings)
+    for volume in pullers(pod):
+        old = before.of(volume.name) if before is not None else ContainerFacts()
+        found += _of_image(volume, old, after.of(volume.name), "")
     return sorted(found, key=lambda event: event.last_at)
 
 
@@ -94,7 +98,11 @@ def _event(type: str, reason: str, message: str, at: float, object: str = "") ->
 
 
 def _of_pod(pod: Pod, before: Facts | None, after: Facts, now: float) -> Iterator[Event]:
-    if before is None:
+    if after.unfit is not None:
+        if before is None or before.unfit is None or before.unfit.message != after.unfit.message:
+            yield _event(WARNING, "FailedScheduling", after.unfit.message, after.unfit.at)
+        return
+    if before is None or before.unfit is not None:
         name, node = f"{pod.metadata.namespace}/{pod.metadata.name}", pod.spec.node_name
         message = f"Successfully assigned {name} to {node or 'this node'}"
         yield _event(NORMAL, "Scheduled", message, after.accepted_at)
@@ -136,15 +144,12 @@ def _of_container(
     settings: Settings,
 ) -> Iterator[Event]:
     known, where = after.of(container.name), object_of(pod, container)
-    for type, reason, message, at in pulled(old.pull, known.pull):
-        yield _event(type, reason, message, at, where)
-    if known.trouble is not None and known.trouble != old.trouble:
-        yield from _troubled(container, known.trouble, where)
+    yield from _of_image(container, old, known, where)
     run = known.current
     if run is None:
         return
     previous = _same_run(old, run)
-    yield from _run_events(pod, container, previous, run, where)
+    yield from _run_events(pod, container, previous, run, now, where)
     ended_now = run.exit is not None and (previous is None or previous.exit is None)
     if ended_now and _backs_off(pod, container, after, settings):
         message = f"Back-off restarting failed container {container.name} in pod {pod_label(pod)}"
@@ -156,13 +161,22 @@ def _backs_off(pod: Pod, container: Container, facts: Facts, settings: Settings)
     return delay > 0 and can_restart(pod, facts, container)
 
 
+def _of_image(
+    container: Container, old: ContainerFacts, known: ContainerFacts, where: str
+) -> Iterator[Event]:
+    for type, reason, message, at in pulled(old.pull, known.pull):
+        yield _event(type, reason, message, at, where)
+    if known.trouble is not None and known.trouble != old.trouble:
+        yield from _troubled(container, known.trouble, where)
+
+
 def _same_run(old: ContainerFacts, run: Run) -> Run | None:
     candidates = (old.current, old.last)
     return next((known for known in candidates if known and known.id == run.id), None)
 
 
 def _run_events(
-    pod: Pod, container: Container, old: Run | None, run: Run, where: str
+    pod: Pod, container: Container, old: Run | None, run: Run, now: float, where: str
 ) -> Iterator[Event]:
     name = container.name
     if old is None:
@@ -179,7 +193,7 @@ def _run_events(
     if ending_at is not None and (old is None or ending_began_at(old) is None):
         yield _event(NORMAL, "Killing", _killing(pod, container, run), ending_at, where)
     yield from _hook_failed("PreStop", old.pre_stop if old else None, run.pre_stop, where)
-    yield from _resized(old, run, where)
+    yield from _resized(name, old, run, now, where)
     if run.exit is None or (old is not None and old.exit is not None):
         return
     if run.exit.reason == "StartError":
@@ -211,9 +225,11 @@ def _killing(pod: Pod, container: Container, run: Run) -> str:
     return f"Stopping container {name}"
 
 
-def _resized(old: Run | None, run: Run, where: str) -> Iterator[Event]:
+def _resized(name: str, old: Run | None, run: Run, now: float, where: str) -> Iterator[Event]:
     if old is None:
         return
+    if run.exit is None and run.resources_hash != old.resources_hash and old.resources_hash:
+        yield _event(NORMAL, "ResizeCompleted", f"Container {name} resize completed", now, where)
     trouble = run.resize_trouble
     if trouble is not None and trouble != old.resize_trouble:
         pending = trouble.reason in (INFEASIBLE, DEFERRED)

@@ -1,7 +1,7 @@
 """The heart of policy: what is due now for one pod (semantics §1–§4).
 
     deletion ──► stop all ──► StopSandbox ──► ReleasePod
-    replaces ──► nothing
+    replaces ──► nothing                 unfit ──► nothing
     too old  ──► PassVerdict
     ended    ──► stop all ──► StopSandbox ──► nothing, for ever
     sandbox lost ► stop all ► StopSandbox ──► CreateSandbox (attempt + 1) ──► init from the start
@@ -38,6 +38,7 @@ from podrun.pod.backoff import (
 from podrun.pod.endings import own_ending
 from podrun.pod.facts import ContainerFacts, Facts, Run, Trouble
 from podrun.pod.hooks import POST_START, is_starting, wants_post_start
+from podrun.pod.imagevolumes import pullers_for
 from podrun.pod.outcome import outcome
 from podrun.pod.pulling import due_back_off, is_there, next_pull
 from podrun.pod.resources import resources_hash
@@ -66,7 +67,7 @@ SANDBOX_LOST_MESSAGE = "The pod's sandbox was lost and restartPolicy Never forbi
 def plan(pod: Pod, facts: Facts, now: float, settings: Settings | None = None) -> Plan:
     """Actions due at ``now`` and the time, later than ``now``, of the next look."""
     settings = settings_for(pod, settings)
-    if facts.deletion is None and facts.replaces:
+    if facts.deletion is None and (facts.replaces or facts.unfit):
         return Plan()
     deadline = _active_deadline(pod, facts)
     if deadline is not None and now >= deadline:
@@ -103,9 +104,14 @@ def _run(pod: Pod, facts: Facts, now: float, settings: Settings) -> Steps:
         known, is_init = facts.of(container.name), container in pod.spec.init_containers
         due = due_at(facts, container, settings)
         if due > now:
-            steps.wakes.append(due)
-            _back_off(container, known.trouble, now, steps)
-        elif is_there(known, container):
+            _wait(container, known.trouble, due, now, steps)
+            continue
+        missing = [
+            each for each in pullers_for(pod, container) if not is_there(facts.of(each.name), each)
+        ]
+        if _pull_volumes(facts, missing, now, steps):
+            continue
+        if not missing and is_there(known, container):
             if held_up and run_here(facts, container.name) is None:
                 continue
             attempt = next_attempt(known)
@@ -123,14 +129,35 @@ def _run(pod: Pod, facts: Facts, now: float, settings: Settings) -> Steps:
 
 def _pull(container: Container, known: ContainerFacts, steps: Steps) -> None:
     action = next_pull(known, container)
-    if action is not None:
+    if action is not None and action not in steps.actions:
         steps.actions.append(action)
+
+
+def _pull_volumes(facts: Facts, missing: list[Container], now: float, steps: Steps) -> bool:
+    """Pull those that may be; whether one has failed, and is waited with."""
+    failed = False
+    for puller in missing:
+        known = facts.of(puller.name)
+        due = container_retry_at(known.trouble)
+        if due > now:
+            failed = True
+            _wait(puller, known.trouble, due, now, steps)
+        else:
+            _pull(puller, known, steps)
+    return failed
+
+
+def _wait(
+    container: Container, trouble: Trouble | None, due: float, now: float, steps: Steps
+) -> None:
+    steps.wakes.append(due)
+    _back_off(container, trouble, now, steps)
 
 
 def _back_off(container: Container, trouble: Trouble | None, now: float, steps: Steps) -> None:
     due = due_back_off(container, trouble, now)
     if isinstance(due, Action):
-        steps.actions.append(due)
+        steps.actions += [due] if due not in steps.actions else []
     elif due is not None:
         steps.wakes.append(due)
 

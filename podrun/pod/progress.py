@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from podrun.api.pod import Container, Pod
 from podrun.pod.facts import ContainerFacts, Facts, Run
+from podrun.pod.imagevolumes import trouble_of
 from podrun.pod.outcome import can_restart, outcome
 from podrun.pod.runs import (
     any_live,
@@ -38,6 +39,8 @@ def obstacle(pod: Pod, facts: Facts) -> str:
     """Why the pod cannot go on until somebody acts, for people; "" while it may by itself."""
     if facts.replaces:
         return ""
+    if facts.unfit is not None:
+        return facts.unfit.message
     trouble = facts.sandbox_trouble
     if trouble is not None and (trouble.count >= PATIENCE or trouble.reason in CERTAIN):
         return f"{trouble.reason}: {trouble.message}"
@@ -88,13 +91,13 @@ def _was_tried(container: Container, known: ContainerFacts) -> bool:
 
 def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
     known = facts.of(name)
-    trouble = known.trouble
+    container = next(c for c in pod.spec.all_containers if c.name == name)
+    trouble = trouble_of(pod, facts, container)
     if trouble is not None:
         return f"{name}: {trouble.reason}: {trouble.message}"
     run = known.current
     if run is None or run.exit is None or known.backoff_seconds == 0:
         return ""
-    container = next(c for c in pod.spec.all_containers if c.name == name)
     if not can_restart(pod, facts, container):
         return ""
     return f"{name}: {_failure(run, run.exit.code)}"

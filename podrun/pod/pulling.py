@@ -19,6 +19,7 @@ from podrun.api.pod import Container, Pod
 from podrun.pod.actions import Action, BackOffPull, PullImage
 from podrun.pod.backoff import Settings, next_attempt, next_trouble, pull_delay
 from podrun.pod.facts import ContainerFacts, Facts, Pull, Trouble
+from podrun.pod.imagevolumes import find
 from podrun.pod.runs import is_live
 from podrun.pod.termination import stop_reason
 
@@ -101,7 +102,7 @@ def due_back_off(
 def is_needed(pod: Pod, facts: Facts, name: str) -> bool:
     """Whether the pull that is under way for container ``name`` still serves a purpose."""
     known = facts.of(name)
-    container = next((c for c in pod.spec.all_containers if c.name == name), None)
+    container = find(pod, name)
     if container is None or is_live(known.current) or stop_reason(pod, facts) is not None:
         return False
     pull = pull_of(known, container)
