@@ -15,6 +15,7 @@ from podrun.cli.complete import complete_file
 from podrun.cli.live import Live
 from podrun.cli.manifests import admitted, read_sources
 from podrun.cli.output import Output, OutputType, as_text
+from podrun.cli.pullprogress import PullProgress
 from podrun.cli.root import owner_gid, require_root
 from podrun.errors import PodrunError
 
@@ -110,8 +111,10 @@ def send(
 
     obstacles: dict[str, str] = {}
     with Live(quiet=quiet) as live:
+        pulls = PullProgress(live)
         for progress in call(endpoint.load(), request, payload, before_start=before_start):
             tell(live, progress)
+            pulls(progress)
             obstacles = progress.get("done", {}).get("obstacles", {})
     if obstacles:
         listed = "\n".join(f"{name} cannot go on: {why}" for name, why in obstacles.items())

@@ -33,6 +33,7 @@ class Lab:
 
     def __init__(self, node: Node, registry: Registry, proxy: Misbehaving, scratch: Path) -> None:
         self.node, self.registry, self.proxy = node, registry, proxy
+        self.layers: list[str] = []  # of what was pushed last
         self._scratch = scratch
         self._asked = 0
 
@@ -41,7 +42,9 @@ class Lab:
         layers = [{"pause": PAUSE}, *({f"marker{n}": m.encode()} for n, m in enumerate(markers))]
         layout = oci_image(self._scratch / "-".join([name.replace(":", "-"), *markers]), layers)
         self.registry.push(layout, name)
-        return layout_manifest(layout)[0]
+        digest, manifest = layout_manifest(layout)
+        self.layers = [layer["digest"] for layer in manifest["layers"]]
+        return digest
 
     def image(self, name: str) -> str:
         return f"{self.proxy.host}/{name}"
@@ -117,7 +120,10 @@ def lab(tmp_path: Path, leak_marks: set[str], leaves_nothing: None) -> Iterator[
 def test_an_absent_image_is_pulled_and_then_present(lab: Lab) -> None:
     digest = lab.push("app:v1")
     image = lab.image("app:v1")
-    lab.apply("first", "app:v1")
+    shown = lab.apply("first", "app:v1").stderr.splitlines()
+    assert shown[0] == f'pod/first: Pulling image "{image}"'
+    assert [line for line in shown if line.startswith("layer ") and ": done, " in line]
+    assert shown[-1].startswith(f'pod/first: Successfully pulled image "{image}" in ')
     app = lab.app("first")
     assert app["image"] == image and app["imageID"] == f"{lab.image('app')}@{digest}"
     told = [(reason, message) for _, reason, message in lab.events("first")]
@@ -127,7 +133,7 @@ def test_an_absent_image_is_pulled_and_then_present(lab: Lab) -> None:
     assert "s including waiting). Image size: " in message and message.endswith(" bytes.")
     assert [each[0] for each in told[3:]] == ["Created", "Started"]
     assert any("/blobs/" in each for each in lab.asked())
-    lab.apply("second", "app:v1")
+    assert lab.apply("second", "app:v1").stderr == ""
     assert lab.asked() == []
     message = f'Container image "{image}" already present on machine'
     assert ("Normal", "Pulled", message) in lab.events("second")
@@ -247,7 +253,8 @@ def test_a_changed_image_is_pulled_at_once(lab: Lab) -> None:
 
 def test_pods_that_wait_for_one_image_share_its_download(lab: Lab) -> None:
     lab.push("app:v1", "slow")
-    lab.proxy.faults({"match": "GET .*/blobs/", "do": "drip", "seconds": 0.0005})
+    slow = f"GET .*/blobs/{lab.layers[-1]}"  # some 150 bytes
+    lab.proxy.faults({"match": slow, "do": "drip", "seconds": 0.02})
     for pod in ("one", "two", "three"):
         lab.apply(pod, "app:v1", "Always", "--no-wait")
     for pod in ("one", "two", "three"):
