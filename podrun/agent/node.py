@@ -7,9 +7,12 @@ import socket
 
 import msgspec
 
+from podrun.errors import UsageError
 from podrun.node.config import Config
 from podrun.node.paths import Paths
 from podrun.pod.backoff import Settings
+from podrun.pod.fitting import allocatable
+from podrun.pod.resources import Amounts, amounts
 from podrun.pod.status import NodeFacts
 
 
@@ -19,6 +22,7 @@ class Node(msgspec.Struct, frozen=True):
     name: str
     host_ips: tuple[str, ...]
     memory_bytes: int
+    allocatable: Amounts = {}  # what pods may ask for, all together
 
     @property
     def settings(self) -> Settings:
@@ -36,13 +40,24 @@ def discover(config: Config) -> Node:
     """Read the machine once. Addresses are those a packet to the world would carry."""
     import psutil
 
+    memory = psutil.virtual_memory().total
+    capacity = {"cpu": 1000 * (psutil.cpu_count() or 1), "memory": memory}
     return Node(
         config=config,
         paths=Paths(config),
         name=node_name(config),
         host_ips=host_ips(),
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=memory,
+        allocatable=allocatable(capacity, _reserved(config)),
     )
+
+
+def _reserved(config: Config) -> Amounts:
+    """Raises UsageError."""
+    try:
+        return amounts(config.system_reserved)
+    except ValueError as error:
+        raise UsageError(f"systemReserved: {error}", hint="see docs/configuration.md") from None
 
 
 def node_name(config: Config) -> str:

@@ -47,6 +47,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     log_max_files: int = 5
     agent_idle_seconds: float = 30.0
     max_container_restart_period: int = 300
+    # not for pods: what the system itself needs (the kubelet's system-reserved)
+    system_reserved: dict[str, str] = msgspec.field(default_factory=lambda: {"memory": "100Mi"})
     registries_conf: str = "/etc/containers/registries.conf"  # and the directory beside it, .d
     certs_dirs: tuple[str, ...] = ("/etc/containers/certs.d", "/etc/docker/certs.d")
     auth_file: str = ""  # "": where docker and podman look
@@ -58,6 +60,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     image_gc_high_threshold_percent: int = 85
     image_gc_low_threshold_percent: int = 80
     image_minimum_gc_age: int = 120
+    # rights, with the kubelet's names; its seccompDefault is false
+    seccomp_default: bool = True  # RuntimeDefault where a pod says nothing
+    seccomp_profile_root: str = ""  # of Localhost profiles; "": seccomp/profiles in state_root
+    allowed_unsafe_sysctls: tuple[str, ...] = ()  # names, or prefixes that end in "*"
 
     def environment(self) -> dict[str, str]:
         """What a child process needs in its environment to read the same configuration."""

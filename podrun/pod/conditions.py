@@ -25,6 +25,9 @@ from podrun.pod.when import rfc3339
 
 def conditions(pod: Pod, facts: Facts) -> tuple[PodCondition, ...]:
     """In kubectl's order of events: …ToStartContainers, Initialized, Ready, …"""
+    if facts.unfit is not None:  # no node has taken it yet, and nothing else can be said of it
+        unfit = facts.unfit
+        return (_condition("PodScheduled", False, unfit.at, unfit.reason, unfit.message),)
     return (
         _to_start(facts),
         _initialized(pod, facts),

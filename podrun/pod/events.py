@@ -99,7 +99,8 @@ def _event(type: str, reason: str, message: str, at: float, object: str = "") ->
 
 def _of_pod(pod: Pod, before: Facts | None, after: Facts, now: float) -> Iterator[Event]:
     if after.unfit is not None:
-        if before is None or before.unfit is None or before.unfit.message != after.unfit.message:
+        known = before.unfit.message if before is not None and before.unfit else ""
+        if after.unfit.message != known:
             yield _event(WARNING, "FailedScheduling", after.unfit.message, after.unfit.at)
         return
     if before is None or before.unfit is not None:

@@ -178,6 +178,7 @@ class Facts(msgspec.Struct, omit_defaults=True):
     accepted_at: float
     generation: int = 1
     replaces: str = ""  # uid of the pod that must be gone before this one starts
+    unfit: Trouble | None = None  # the node has no room for it: nothing of it starts (``fitting``)
     sandbox: Sandbox | None = None
     sandbox_trouble: Trouble | None = None
     containers: dict[str, ContainerFacts] = {}  # init and app containers by name

@@ -29,18 +29,18 @@ class Figures(msgspec.Struct, frozen=True):
 
 def requests(pod: Pod) -> Amounts:
     """The effective request: what a scheduler must find free."""
-    return _effective(pod, lambda container: _amounts(container.requests))
+    return _effective(pod, lambda container: amounts(container.requests))
 
 
 def limits(pod: Pod) -> Amounts:
     """The effective limits; of a resource which some container leaves open, no limit follows."""
-    return _effective(pod, lambda container: _amounts(container.limits))
+    return _effective(pod, lambda container: amounts(container.limits))
 
 
 def qos_class(pod: Pod) -> str:
     """Init containers count like all others."""
     containers = pod.spec.all_containers
-    if not any(_amounts(c.requests) or _amounts(c.limits) for c in containers):
+    if not any(amounts(c.requests) or amounts(c.limits) for c in containers):
         return BEST_EFFORT
     return GUARANTEED if all(_is_guaranteed(c) for c in containers) else BURSTABLE
 
@@ -55,7 +55,7 @@ def cpu_quota(milli_cpu: int) -> int:
 
 
 def container_figures(container: Container) -> Figures:
-    asked, allowed = _amounts(container.requests), _amounts(container.limits)
+    asked, allowed = amounts(container.requests), amounts(container.limits)
     # A limit without a request is the request too, also before defaults were filled in.
     return _figures(asked.get("cpu", allowed.get("cpu", 0)), allowed)
 
@@ -65,7 +65,7 @@ def resources_hash(container: Container) -> str:
     that of what it has.
     """
     figures = container_figures(container)
-    granted = _amounts(container.requests).get("memory", 0)  # has no figure of its own
+    granted = amounts(container.requests).get("memory", 0)  # has no figure of its own
     quota, memory = figures.cpu_quota_us or 0, figures.memory_limit or 0
     return f"{figures.cpu_shares}/{quota}/{memory}/{granted}"
 
@@ -74,7 +74,7 @@ def pod_figures(pod: Pod) -> Figures:
     """A limit is set for the pod only where every one of its containers declares it."""
     allowed = limits(pod)
     for resource in RESOURCES:
-        if not all(resource in _amounts(c.limits) for c in pod.spec.all_containers):
+        if not all(resource in amounts(c.limits) for c in pod.spec.all_containers):
             allowed.pop(resource, None)
     milli_cpu = 0 if qos_class(pod) == BEST_EFFORT else requests(pod).get("cpu", 0)
     return _figures(milli_cpu, allowed)
@@ -85,10 +85,10 @@ def oom_score_adj(pod: Pod, container: Container, capacity: int) -> int:
 
     A sidecar is no likelier to be killed than the app containers it serves.
     """
-    own = _oom_score_adj(pod, _amounts(container.requests).get("memory", 0), capacity)
+    own = _oom_score_adj(pod, amounts(container.requests).get("memory", 0), capacity)
     if not is_sidecar(pod, container) or not pod.spec.containers:
         return own
-    smallest = min(_amounts(c.requests).get("memory", 0) for c in pod.spec.containers)
+    smallest = min(amounts(c.requests).get("memory", 0) for c in pod.spec.containers)
     return min(own, _oom_score_adj(pod, smallest, capacity))
 
 
@@ -129,7 +129,7 @@ def _sum(parts: Iterable[Amounts]) -> Amounts:
     return total
 
 
-def _amounts(quantities: dict[str, str]) -> Amounts:
+def amounts(quantities: dict[str, str]) -> Amounts:
     # Zero is as good as absent, in Kubernetes' QoS rules and in a cgroup.
     read = {"cpu": quantity.milli_cpu, "memory": quantity.bytes}
     found = {name: read[name](quantities[name]) for name in RESOURCES if name in quantities}
@@ -137,7 +137,7 @@ def _amounts(quantities: dict[str, str]) -> Amounts:
 
 
 def _is_guaranteed(container: Container) -> bool:
-    asked, allowed = _amounts(container.requests), _amounts(container.limits)
+    asked, allowed = amounts(container.requests), amounts(container.limits)
     return all(
         name in allowed and asked.get(name, allowed[name]) == allowed[name] for name in RESOURCES
     )

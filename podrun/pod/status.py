@@ -29,6 +29,8 @@ def status(
     settings = settings_for(pod, settings)
     reason, message = _verdict(pod, facts)
     ips = _pod_ips(pod, facts, node)
+    # as upstream, where a pod that is not scheduled has no kubelet to report its containers
+    inits, apps = ((), ()) if facts.unfit else (pod.spec.init_containers, pod.spec.containers)
     return PodStatus(
         phase=phase(pod, facts),
         conditions=conditions(pod, facts),
@@ -38,14 +40,12 @@ def status(
         host_ips=tuple(HostIP(ip=ip) for ip in node.host_ips),
         pod_ip=ips[0] if ips else "",
         pod_ips=tuple(PodIP(ip=ip) for ip in ips),
-        start_time=rfc3339(facts.accepted_at),
+        start_time="" if facts.unfit else rfc3339(facts.accepted_at),
         init_container_statuses=tuple(
-            container_status(pod, facts, container, now, settings)
-            for container in pod.spec.init_containers
+            container_status(pod, facts, container, now, settings) for container in inits
         ),
         container_statuses=tuple(
-            container_status(pod, facts, container, now, settings)
-            for container in pod.spec.containers
+            container_status(pod, facts, container, now, settings) for container in apps
         ),
         qos_class=qos_class(pod),
     )
