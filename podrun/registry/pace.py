@@ -93,5 +93,16 @@ class PacedResponse(http.client.HTTPResponse):
         super().__init__(source, *args, **kwargs)
 
     def begin(self) -> None:
-        super().begin()
+        try:
+            super().begin()
+            self._check_length()
+        except BaseException:
+            self.close()  # http.client does so only after some errors; the socket would stay open
+            raise
         self.pace.headers_done()
+
+    def _check_length(self) -> None:
+        """urllib3 would refuse it too, but then nobody closes the socket."""
+        said = ",".join(self.headers.get_all("content-length", ()))
+        if len({length.strip() for length in said.split(",")}) > 1:
+            raise http.client.HTTPException("more than one Content-Length")

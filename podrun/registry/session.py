@@ -143,15 +143,13 @@ class Session:
             if answer.status in call.accept:
                 self.auth.succeeded()
                 return answer
-            challenges = answer.challenges() if self._is_ours(answer.url) else []
+            body = answer.gist()
             if answer.status not in {401, 403, 404} or not self._is_ours(answer.url):
-                self._refuse(call, answer)
-            if self.auth.refused(answer.status, challenges, scopes):
-                answer.gist()
+                self._refuse(answer, body)
+            if self.auth.refused(answer.status, answer.challenges(), scopes):
                 continue
             if probed or not self.auth.has_hidden_logins or not self._hidden_challenge(scopes):
-                self._refuse(call, answer)
-            answer.close()
+                self._refuse(answer, body)
             probed = True
 
     def _hidden_challenge(self, scopes: tuple[str, ...]) -> bool:
@@ -161,8 +159,7 @@ class Session:
         refused = ping.status == 401 and self._is_ours(ping.url)
         return refused and self.auth.refused(401, ping.challenges(), scopes)
 
-    def _refuse(self, call: Call, answer: Answer) -> NoReturn:
-        body = answer.gist()
+    def _refuse(self, answer: Answer, body: bytes) -> NoReturn:
         refusal = self._refusal(answer, body)
         if answer.status in TEMPORARY_STATUSES:
             after = read_retry_after(answer.header("retry-after"), self.clock.time())

@@ -27,6 +27,8 @@ from podrun.registry.types import RegistryError
 
 USER_AGENT = "podrun"
 BLOCK = 256 << 10
+# Sent at once: has to be on its way within connect_seconds (a socket's timeout is for all of it).
+SEND_BLOCK = 64 << 10
 
 
 def _paced(self: Any, *args: Any, **kwargs: Any) -> PacedResponse:
@@ -196,7 +198,7 @@ class Transport:
         return self._managers[key]
 
     def _make_manager(self, scheme: str, netloc: str) -> urllib3.PoolManager:
-        options: dict[str, Any] = {"num_pools": 2, "maxsize": 2, "blocksize": BLOCK}
+        options: dict[str, Any] = {"num_pools": 2, "maxsize": 2, "blocksize": SEND_BLOCK}
         if scheme == "https":
             verify = not self._safety.lax(netloc)
             options["ssl_context"] = tls.context(netloc, self._certs_dirs, verify=verify)

@@ -16,7 +16,7 @@ from podrun.registry.retry import Patience
 from podrun.registry.types import NoKeyring, RegistryError
 from tests.registry import Misbehaving, Registry, layout_blob, layout_manifest, oci_image
 
-QUICK = Patience(connect_seconds=5, read_seconds=2, pause_first_seconds=0.01)
+QUICK = Patience(pause_first_seconds=0.01)
 DATA = os.urandom(3_000_000)
 
 

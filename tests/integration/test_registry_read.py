@@ -12,11 +12,14 @@ import pytest
 from podrun.registry.client import Repository
 from podrun.registry.retry import Patience
 from podrun.registry.types import NoKeyring, RegistryError
+from tests.node import PATIENCE
 from tests.registry import Misbehaving, Registry, layout_blob, layout_manifest, oci_image
 
 BIG = os.urandom(3_000_000)
 LIMIT = 1 << 20
-QUICK = Patience(connect_seconds=5, read_seconds=0.3, document_seconds=1.0)
+# For answers that never come. Where one is to come after all, there is time for it.
+QUICK = Patience(read_seconds=0.3, document_seconds=1.0)
+STALLED = Patience(read_seconds=1.5 * PATIENCE)
 
 
 class Sleepless:
@@ -49,8 +52,7 @@ class Lab:
         self.clock = Sleepless()
 
     def repository(self, **settings: Any) -> Repository:
-        settings = {"patience": QUICK, "clock": self.clock, **settings}
-        return Repository(self.proxy.endpoint("app"), NoKeyring(), **settings)
+        return Repository(self.proxy.endpoint("app"), NoKeyring(), clock=self.clock, **settings)
 
     def faults(self, *faults: dict[str, Any]) -> None:
         self.proxy.faults(*faults)
@@ -178,7 +180,7 @@ def test_a_server_that_ignores_ranges_is_skipped_forward(lab: Lab) -> None:
 
 def test_a_stalled_blob_is_resumed(lab: Lab) -> None:
     lab.faults({"match": "blobs", "do": "stall", "after": 1_000_000, "times": 1})
-    with lab.repository() as repository:
+    with lab.repository(patience=STALLED) as repository:
         assert read_all(repository, lab.layer, lab.size) == lab.content
 
 
@@ -192,14 +194,17 @@ def test_many_cuts_with_progress_between_are_forgiven(lab: Lab) -> None:
 @pytest.mark.parametrize("fault", [{"do": "cut", "after": 1}, {"do": "stall", "after": 1}])
 def test_a_blob_that_hardly_moves_is_given_up(lab: Lab, fault: dict[str, Any]) -> None:
     lab.faults({"match": "blobs", **fault})
-    with lab.repository() as repository, pytest.raises(RegistryError, match="after 5 tries"):
+    with (
+        lab.repository(patience=QUICK) as repository,
+        pytest.raises(RegistryError, match="after 5 tries"),
+    ):
         read_all(repository, lab.layer, lab.size)
     assert len(lab.blob_requests()) == 5
 
 
 def test_a_blob_that_drips_is_given_up(lab: Lab) -> None:
     lab.faults({"match": "blobs", "do": "drip", "seconds": 0.02})
-    with lab.repository() as repository, pytest.raises(RegistryError) as caught:
+    with lab.repository(patience=QUICK) as repository, pytest.raises(RegistryError) as caught:
         read_all(repository, lab.layer, lab.size)
     assert "stalled: only" in caught.value.message
 
@@ -371,7 +376,7 @@ def test_hostile_answers_are_bounded(lab: Lab, head: str, repeat: str, count: in
 
 def test_dripping_headers_are_given_up(lab: Lab) -> None:
     lab.faults({"match": "manifests", "do": "drip", "where": "headers", "seconds": 0.05})
-    with lab.repository() as repository, pytest.raises(RegistryError) as caught:
+    with lab.repository(patience=QUICK) as repository, pytest.raises(RegistryError) as caught:
         repository.manifest("v1", LIMIT)
     assert "stalled" in caught.value.message
 
