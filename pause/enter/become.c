@@ -2,6 +2,7 @@
 #include "become.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +15,9 @@
 
 /* From linux/capability.h and linux/close_range.h, which a bare musl does not bring along. */
 #define CAPABILITY_VERSION_3 0x20080522
+#define CAPABILITY_SYS_ADMIN 21
 #define CLOEXEC_ALL 4
+#define SECCOMP_MODE_FILTER 2
 
 struct capability_header {
     uint32_t version;
@@ -24,6 +27,36 @@ struct capability_header {
 struct capability_data {
     uint32_t effective, permitted, inheritable;
 };
+
+/* struct sock_filter and sock_fprog of linux/filter.h */
+struct instruction {
+    uint16_t code;
+    uint8_t if_true, if_false;
+    uint32_t value;
+};
+
+static struct instruction filter_code[FILTER_MAX / sizeof(struct instruction)];
+static struct {
+    unsigned short count;
+    struct instruction *code;
+} filter = {.code = filter_code};
+
+int prepare_filter(const struct options *options)
+{
+    if (!options->seccomp)
+        return 0;
+    int fd = open(options->seccomp, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t length = read(fd, filter_code, sizeof(filter_code));
+    close(fd);
+    if (length <= 0 || length % sizeof(struct instruction)) {
+        errno = length < 0 ? errno : EINVAL; /* an empty one is never taken for no filter */
+        return -1;
+    }
+    filter.count = length / sizeof(struct instruction);
+    return 0;
+}
 
 _Noreturn static void fail(int status, const char *what, const char *object, int error)
 {
@@ -51,9 +84,27 @@ static int set_capabilities(uint64_t bits)
     return syscall(SYS_capset, &header, data);
 }
 
-/* As podrun.container.child.confine does it for the container itself. */
+static void install_filter(int status)
+{
+    if (filter.count && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) < 0)
+        fail(status, "install", "the seccomp filter", errno);
+}
+
+static uint64_t permitted(void)
+{
+    struct capability_header header = {.version = CAPABILITY_VERSION_3};
+    struct capability_data data[2];
+
+    if (syscall(SYS_capget, &header, data) < 0)
+        return 0;
+    return data[0].permitted | (uint64_t)data[1].permitted << 32;
+}
+
+/* As podrun.container.confinement does it for the container itself, which says why in this order. */
 static void confine(const struct options *options, int status)
 {
+    uint64_t installer = permitted() & 1ULL << CAPABILITY_SYS_ADMIN;
+
     if (drop_bounding(options->capabilities) < 0 ||
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
         fail(status, "drop", "capabilities", errno);
@@ -63,11 +114,19 @@ static void confine(const struct options *options, int status)
         syscall(SYS_setresgid, options->gid, options->gid, options->gid) < 0 ||
         syscall(SYS_setresuid, options->uid, options->uid, options->uid) < 0)
         fail(status, "become", "the user", errno);
-    if (set_capabilities(options->capabilities) < 0 || prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+    if (set_capabilities(options->capabilities | installer) < 0 ||
+        prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
         fail(status, "set", "capabilities", errno);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* after the change of user, which takes it back */
     if (options->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         fail(status, "set", "no_new_privs", errno);
+    if (!options->no_new_privileges)
+        install_filter(status);
+    if (set_capabilities(options->capabilities) < 0)
+        fail(status, "set", "capabilities", errno);
+    if (options->no_new_privileges)
+        install_filter(status);
 }
 
 /* execve with the search of $PATH in the command's own environment. Returns with errno. */
@@ -105,11 +164,10 @@ void become(const struct options *options, int status)
     umask(022);
     if (chdir(options->directory) < 0)
         fail(status, "change to the working directory", options->directory, errno);
-    confine(options, status);
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* after the change of user, which takes it back */
     syscall(SYS_close_range, 3, ~0U, CLOEXEC_ALL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    confine(options, status);
     execute(options->command);
     if (errno == ENOENT && !strchr(options->command[0], '/'))
         dprintf(status, "exec \"%s\": executable file not found in $PATH", options->command[0]);

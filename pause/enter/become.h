@@ -5,6 +5,12 @@
 #include "options.h"
 
 /*
+ * Reads the seccomp filter, if there is one: called before the container's files are what is seen.
+ * Returns 0, or -1 with errno.
+ */
+int prepare_filter(const struct options *options);
+
+/*
  * Called in the forked child, its standard streams in place. Never returns; what failed is
  * written to `status`, a close-on-exec descriptor that is therefore silent when all went well.
  */

@@ -57,6 +57,8 @@ static void take(struct options *options, const char *name, const char *value)
         options->capabilities = bits(name, value);
     else if (!strcmp(name, "--no-new-privileges"))
         options->no_new_privileges = number(name, value, 0, 1);
+    else if (!strcmp(name, "--seccomp"))
+        options->seccomp = value;
     else if (!strcmp(name, "--oom-score"))
         options->oom_score = number(name, value, -1000, 1000);
     else if (!strcmp(name, "--directory") && value[0] == '/')

@@ -8,6 +8,7 @@
 
 #define CGROUPS_MAX 32
 #define GROUPS_MAX 1024
+#define FILTER_MAX (4096 * 8) /* BPF_MAXINSNS of struct sock_filter */
 
 struct options {
     int pidfd;                        /* --pidfd: of the container's main process */
@@ -21,6 +22,7 @@ struct options {
     size_t group_count;
     uint64_t capabilities;        /* --capabilities: bit set, hexadecimal; all it may ever have */
     bool no_new_privileges;       /* --no-new-privileges: 0 or 1 */
+    const char *seccomp;          /* --seccomp: file with a compiled filter; NULL: none */
     int oom_score;                /* --oom-score: as in /proc/PID/oom_score_adj */
     const char *directory;        /* --directory: working directory, in the container */
     int64_t timeout_ms;           /* --timeout: milliseconds; 0: none */

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from podrun.agent import logrotate, mounts, translate
+from podrun.agent import logrotate, mounts, profiles, translate
 from podrun.agent.localimages import found_of
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
@@ -61,6 +62,7 @@ def launch_container(
             memory_capacity=node.memory_bytes,
             volume_lowers=_volume_lowers(node, stored, container),
         )
+        spec = profiles.confined(node.config, node.paths, stored.pod, container, spec)
         os.write(report, msgspec.json.encode({"image": found_of(node, image)}) + b"\n")
         to_join = SandboxToJoin(pause.pid, pause.start_time, pause.share_pid)
         launch(node.paths, stored.paths, to_join, spec, report, go)
@@ -142,6 +144,14 @@ def sweep_rubbish(node: Node) -> None:
     with contextlib.suppress(FileNotFoundError):
         for uid in os.listdir(node.paths.pods):
             root = node.paths.pods / uid
-            if not (root / "pod.json").exists():
+            if not _was_accepted(root / "pod.json"):
                 remove_tree(root)
                 (node.paths.run / "locks" / uid).unlink(missing_ok=True)
+
+
+def _was_accepted(record: Path) -> bool:
+    """An empty one was being accepted when the machine stopped: nobody was told of the pod."""
+    try:
+        return record.stat().st_size > 0
+    except FileNotFoundError:
+        return False

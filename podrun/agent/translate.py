@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from podrun.agent import rights
 from podrun.agent.client import detached_command
 from podrun.agent.mounts import mounts
 from podrun.api.pod import Container, Pod, SecurityContext
 from podrun.cgroup.limits import Limits
-from podrun.container.spec import DEFAULT_CAPABILITIES, ContainerSpec, Process
+from podrun.container.spec import ContainerSpec, Process
 from podrun.errors import PodrunError
 from podrun.image.types import Image
-from podrun.linux.capability import NAMES
 from podrun.network.types import PortMapping
 from podrun.node.config import Config
 from podrun.node.paths import PodPaths
@@ -167,6 +167,7 @@ def container_spec(
         ),
         oom_score_adj=resources.oom_score_adj(pod, container, memory_capacity),
         read_only_root=bool(context.read_only_root_filesystem),
+        unmasked=context.proc_mount == "Unmasked",
         stop_signal=image.config.stop_signal,
         stdin=container.stdin,
         stdin_once=container.stdin_once,
@@ -192,9 +193,8 @@ def _process(
             hint="the image has neither entrypoint nor command: set command in the manifest",
             reason="RunContainerError",
         )
-    uid, gid = _ids(pod, context)
-    _check_non_root(pod, context, image, uid)
-    shared = pod.spec.security_context
+    uid, gid = rights.ids(pod, context)
+    rights.check_non_root(pod, context, image, uid)
     return Process(
         args=args,
         env=_environment(container, image, host),
@@ -202,8 +202,9 @@ def _process(
         user=image.config.user,
         uid=uid,
         gid=gid,
-        groups=shared.supplemental_groups if shared else (),
-        capabilities=_capabilities(context),
+        groups=rights.groups(pod),
+        merge_groups=rights.merges_groups(pod),
+        capabilities=rights.capabilities(context),
         no_new_privileges=context.allow_privilege_escalation is False,
         privileged=bool(context.privileged),
     )
@@ -224,49 +225,3 @@ def _environment(container: Container, image: Image, host: str) -> tuple[str, ..
         merged[key] = value
     merged.update((variable.name, variable.value) for variable in container.env)
     return tuple(f"{key}={value}" for key, value in merged.items())
-
-
-def _ids(pod: Pod, context: SecurityContext) -> tuple[int | None, int | None]:
-    shared = pod.spec.security_context
-    uid = context.run_as_user
-    gid = context.run_as_group
-    if shared is not None:
-        uid = shared.run_as_user if uid is None else uid
-        gid = shared.run_as_group if gid is None else gid
-    return uid, gid
-
-
-def _check_non_root(pod: Pod, context: SecurityContext, image: Image, uid: int | None) -> None:
-    shared = pod.spec.security_context
-    wanted = context.run_as_non_root
-    if wanted is None and shared is not None:
-        wanted = shared.run_as_non_root
-    if not wanted:
-        return
-    image_user = image.config.user.partition(":")[0]
-    if uid == 0:
-        message = "container's runAsUser breaks non-root policy"
-    elif uid is not None:
-        return
-    elif image_user in ("", "0"):
-        message = "container has runAsNonRoot and image will run as root"
-    elif not image_user.isdecimal():
-        message = (
-            f"container has runAsNonRoot and image has non-numeric user ({image_user}), "
-            "cannot verify user is non-root"
-        )
-    else:
-        return
-    raise PodrunError(message, reason="CreateContainerConfigError")
-
-
-def _capabilities(context: SecurityContext) -> tuple[str, ...]:
-    """The default set, less ``drop``, plus ``add``; ALL means all."""
-    asked = context.capabilities
-    kept = set(DEFAULT_CAPABILITIES)
-    if asked is not None:
-        drop = {name.upper().removeprefix("CAP_") for name in asked.drop}
-        add = {name.upper().removeprefix("CAP_") for name in asked.add}
-        kept = set() if "ALL" in drop else kept - drop
-        kept |= set(NAMES) if "ALL" in add else add
-    return tuple(name for name in NAMES if name in kept)

@@ -8,7 +8,6 @@ from msgspec import field
 
 from podrun.api.base import Object
 from podrun.api.container import (
-    Capabilities,
     Container,
     ContainerPort,
     ContainerResizePolicy,
@@ -16,7 +15,6 @@ from podrun.api.container import (
     ContainerRestartRuleOnExitCodes,
     EnvVar,
     ResourceRequirements,
-    SecurityContext,
     VolumeMount,
 )
 from podrun.api.probe import (
@@ -29,6 +27,15 @@ from podrun.api.probe import (
     Probe,
     SleepAction,
     TCPSocketAction,
+)
+from podrun.api.security import (
+    AppArmorProfile,
+    Capabilities,
+    PodSecurityContext,
+    SeccompProfile,
+    SecurityContext,
+    SELinuxOptions,
+    Sysctl,
 )
 from podrun.api.status import (
     ContainerState,
@@ -49,6 +56,7 @@ from podrun.api.volume import (
 )
 
 __all__ = [
+    "AppArmorProfile",
     "Capabilities",
     "Container",
     "ContainerPort",
@@ -86,8 +94,11 @@ __all__ = [
     "PodStatus",
     "Probe",
     "ResourceRequirements",
+    "SELinuxOptions",
+    "SeccompProfile",
     "SecurityContext",
     "SleepAction",
+    "Sysctl",
     "TCPSocketAction",
     "Volume",
     "VolumeMount",
@@ -106,13 +117,6 @@ class ObjectMeta(Object, kw_only=True, frozen=True):
     creation_timestamp: str = ""
     deletion_timestamp: str = ""
     deletion_grace_period_seconds: int | None = None
-
-
-class PodSecurityContext(Object, kw_only=True, frozen=True):
-    run_as_group: int | None = None
-    run_as_non_root: bool | None = None
-    run_as_user: int | None = None
-    supplemental_groups: tuple[int, ...] = ()
 
 
 class HostAlias(Object, kw_only=True, frozen=True):
@@ -159,6 +163,7 @@ class PodSpec(Object, kw_only=True, frozen=True):
     host_network: bool = False
     host_pid: bool = False
     host_ipc: bool = False
+    host_users: bool | None = None
     share_process_namespace: bool | None = None
     hostname: str = ""
     hostname_override: str | None = None  # "" is not absent: it is refused

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from podrun.api import names
-from podrun.api.pod import HostAlias, Pod, PodDNSConfig, PodSecurityContext, PodSpec, Volume
+from podrun.api.pod import HostAlias, Pod, PodDNSConfig, PodSpec, Volume
 from podrun.api.problem import Problem
 from podrun.api.validate_container import containers
 from podrun.api.validate_rules import (
@@ -24,9 +24,9 @@ from podrun.api.validate_rules import (
     not_yet,
     required,
 )
+from podrun.api.validate_security import pod_security
 from podrun.api.volume import HOST_PATH_TYPES
 
-MAX_GROUP_ID = MAX_INT32
 _HOSTNAME_BYTES = 64  # of the kernel, sethostname(2)
 _ANNOTATIONS_BYTES = 256 * 1024
 _NAMESERVERS, _SEARCHES, _SEARCH_CHARACTERS = 3, 32, 2048
@@ -71,7 +71,12 @@ def _spec(spec: PodSpec) -> Iterator[Problem]:
     yield from _host(spec)
     yield from _hostname_override(spec)
     yield from _gates(spec)
-    yield from _security("spec.securityContext", spec.security_context)
+    yield from pod_security(
+        "spec.securityContext",
+        spec.security_context,
+        host_network=spec.host_network,
+        host_ipc=spec.host_ipc,
+    )
     yield from _scheduling(spec)
     if spec.os is not None:
         yield from choice("spec.os.name", spec.os.name, ("linux",))
@@ -202,15 +207,6 @@ def _alias(path: str, alias: HostAlias) -> Iterator[Problem]:
     yield from check(f"{path}.ip", alias.ip, names.ip_address)
     for index, name in enumerate(alias.hostnames):
         yield from check(f"{path}.hostnames[{index}]", name, names.dns_subdomain)
-
-
-def _security(path: str, context: PodSecurityContext | None) -> Iterator[Problem]:
-    if context is None:
-        return
-    yield from between(f"{path}.runAsUser", context.run_as_user, 0, MAX_INT32)
-    yield from between(f"{path}.runAsGroup", context.run_as_group, 0, MAX_GROUP_ID)
-    for index, group in enumerate(context.supplemental_groups):
-        yield from between(f"{path}.supplementalGroups[{index}]", group, 0, MAX_GROUP_ID)
 
 
 def _scheduling(spec: PodSpec) -> Iterator[Problem]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from podrun.api import names, quantity
-from podrun.api.container import Container, ContainerPort, SecurityContext, VolumeMount
+from podrun.api.container import Container, ContainerPort, VolumeMount
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
 from podrun.api.validate_probe import no_probes_nor_hooks, probes_and_hooks
 from podrun.api.validate_resize import resizes
 from podrun.api.validate_restart import restarts
 from podrun.api.validate_rules import (
-    MAX_INT32,
     PULL_POLICIES,
     between,
     check,
@@ -27,6 +26,7 @@ from podrun.api.validate_rules import (
     not_yet,
     required,
 )
+from podrun.api.validate_security import container_security
 
 _RESOURCES = ("cpu", "memory")
 
@@ -63,7 +63,11 @@ def _container(path: str, container: Container, spec: PodSpec) -> Iterator[Probl
     yield from _environment(f"{path}.env", container)
     yield from _mounts(f"{path}.volumeMounts", container.volume_mounts, spec)
     yield from _resources(f"{path}.resources", container)
-    yield from _security(f"{path}.securityContext", container.security_context)
+    yield from container_security(
+        f"{path}.securityContext",
+        container.security_context,
+        host_users=spec.host_users is not False,
+    )
     yield from _message(path, container)
 
 
@@ -206,31 +210,6 @@ def _nanos(text: str) -> int | None:
         return quantity.nanos(text)
     except ValueError:
         return None
-
-
-def _security(path: str, context: SecurityContext | None) -> Iterator[Problem]:
-    if context is None:
-        return
-    yield from between(f"{path}.runAsUser", context.run_as_user, 0, MAX_INT32)
-    yield from between(f"{path}.runAsGroup", context.run_as_group, 0, MAX_INT32)
-    yield from _capabilities(f"{path}.capabilities", context)
-    if context.allow_privilege_escalation is False:
-        added = context.capabilities.add if context.capabilities else ()
-        escalation = f"{path}.allowPrivilegeEscalation"
-        if context.privileged:
-            why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            yield invalid(escalation, False, why)
-        if "SYS_ADMIN" in added or "CAP_SYS_ADMIN" in added:
-            why = "cannot set `allowPrivilegeEscalation` to false and add CAP_SYS_ADMIN"
-            yield invalid(escalation, False, why)
-
-
-def _capabilities(path: str, context: SecurityContext) -> Iterator[Problem]:
-    listed = context.capabilities
-    for kind, each in (("add", listed.add), ("drop", listed.drop)) if listed else ():
-        for index, name in enumerate(each):
-            if not name or not all(c.isascii() and (c.isalnum() or c == "_") for c in name):
-                yield invalid(f"{path}.{kind}[{index}]", name, "must be the name of a capability")
 
 
 def _message(path: str, container: Container) -> Iterator[Problem]:

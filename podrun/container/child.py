@@ -1,8 +1,8 @@
 """The process that becomes the application (``C`` in docs/architecture.md).
 
-    its cgroup ─► namespaces ─► file tree ─► user, rights ─► one byte ─► execve
-             │                                                            │
-             └────────── any failure: one JSON line on the status pipe ◄──┘   EOF: leave
+    its cgroup ─► namespaces ─► file tree ─► user, rights ─► one byte ─► (filter) ─► execve
+             │                                                                       │
+             └─────────────── any failure: one JSON line on the status pipe ◄────────┘   EOF: leave
 
 It was forked by the worker and is the monitor's child. Until execve it is not dumpable, and after
 it no descriptor but the three standard ones is left.
@@ -19,7 +19,7 @@ import msgspec
 
 from podrun.cgroup.group import Group
 from podrun.cgroup.hierarchy import Hierarchy
-from podrun.container import terminal, tree, user
+from podrun.container import confinement, terminal, tree, user
 from podrun.container.records import StartFailure
 from podrun.container.spec import ContainerSpec, Process
 from podrun.linux import capability, namespace, process
@@ -60,12 +60,13 @@ def run(spec: ContainerSpec, prepared: Prepared, channels: Channels, group: Grou
     """Never returns: becomes the application or exits with EXIT_START_FAILED."""
     step = _Step()
     try:
-        environment = _prepare(spec, prepared, channels, group, step)
+        rights = confinement.Confinement(spec.process)
+        environment = _prepare(spec, prepared, channels, group, rights, step)
         step.now = "wait for the record"
         if not os.read(channels.go, 1):
             os._exit(EXIT_START_FAILED)  # whoever wanted this run is gone
         step.now = "exec"
-        _take_streams(channels)
+        rights.seal()
         execute(spec.process.args, environment)
     except BaseException as error:  # a forked child never returns
         _tell(channels.status, step.now, error)
@@ -73,7 +74,12 @@ def run(spec: ContainerSpec, prepared: Prepared, channels: Channels, group: Grou
 
 
 def _prepare(
-    spec: ContainerSpec, prepared: Prepared, channels: Channels, group: Group, step: _Step
+    spec: ContainerSpec,
+    prepared: Prepared,
+    channels: Channels,
+    group: Group,
+    rights: confinement.Confinement,
+    step: _Step,
 ) -> dict[str, str]:
     """Everything but the execve; gives the application's environment."""
     capability.not_dumpable()
@@ -96,10 +102,11 @@ def _prepare(
     who = user.resolve(spec.process)
     if channels.tty:
         os.fchown(channels.stdin, who.uid, -1)
-    confine(spec.process, who)
     environment = environment_of(spec.process, who)
     if channels.tty:
         environment.setdefault("TERM", "xterm")
+    _take_streams(channels)
+    rights.confine(who)
     return environment
 
 
@@ -116,7 +123,7 @@ def _build_tree(
     if channels.tty and "/dev/console" not in (target for _, target in early):
         terminal.bind_console(channels.stdin)
     tree.mount_kernel_file_systems(privileged=privileged)
-    if not privileged:
+    if not (privileged or spec.unmasked):
         tree.hide_kernel_knobs()
     namespace.unshare(namespace.CLONE_NEWCGROUP)  # its root is the cgroup that its maker is in
     tree.mount_cgroups(cgroups, privileged=privileged)
@@ -141,18 +148,6 @@ def environment_of(wanted: Process, who: user.User) -> dict[str, str]:
     environment = {key: value for key, _, value in (e.partition("=") for e in wanted.env)}
     environment.setdefault("HOME", who.home)
     return environment
-
-
-def confine(wanted: Process, who: user.User) -> None:
-    """Give up every right the application does not get. Used by exec too."""
-    keep = capability.held()
-    if not wanted.privileged:
-        keep &= capability.mask(wanted.capabilities)
-    capability.drop_bounding(keep)
-    capability.set_user(who.uid, who.gid, who.groups, keep)
-    capability.not_dumpable()  # setresuid(2) made us dumpable again
-    if wanted.no_new_privileges:
-        capability.no_new_privileges()
 
 
 def _set_oom_score(wanted: int) -> None:

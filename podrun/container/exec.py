@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from podrun.cgroup.group import Group
 from podrun.container import child, control, terminal, tree, user
+from podrun.container.confinement import Confinement
 from podrun.container.spec import ContainerRecord, Process
 from podrun.errors import MechanismFailed, NotFound, Unavailable
 from podrun.linux import namespace, process
@@ -99,10 +100,11 @@ def _enter(
     record: ContainerRecord, wanted: Process, channel: socket.socket, tty: bool, interactive: bool
 ) -> NoReturn:
     try:
+        rights = Confinement(wanted)
         _join(record)
         pid = os.fork()
         if pid == 0:
-            _become(wanted, channel, tty, interactive)
+            _become(wanted, rights, channel, tty, interactive)
         channel.close()
         _forward_signals(pid)
         _, status = os.waitpid(pid, 0)
@@ -135,7 +137,9 @@ def _forward_signals(pid: int) -> None:
         signal.signal(number, forward)
 
 
-def _become(wanted: Process, channel: socket.socket, tty: bool, interactive: bool) -> NoReturn:
+def _become(
+    wanted: Process, rights: Confinement, channel: socket.socket, tty: bool, interactive: bool
+) -> NoReturn:
     code = _CANNOT_EXECUTE
     try:
         process.default_signals()
@@ -150,9 +154,10 @@ def _become(wanted: Process, channel: socket.socket, tty: bool, interactive: boo
         os.fchdir(fd)
         os.close(fd)
         who = user.resolve(wanted)
-        child.confine(wanted, who)
-        process.cloexec_from(3)
         sys.stdout.flush()
+        process.cloexec_from(3)
+        rights.confine(who)
+        rights.seal()
         child.execute(wanted.args, child.environment_of(wanted, who))
     except FileNotFoundError as error:
         code = _NOT_FOUND

@@ -75,7 +75,7 @@ def launch(
         undo.callback(_end, main)
         control = _control_socket(paths, spec)
         _write_record(paths, pod, spec, main)
-        created = {"pid": main, "note": prepared.note}
+        created = {"pid": main, "note": "; ".join(filter(None, (prepared.note, spec.note)))}
         os.write(report, msgspec.json.encode({"created": created}) + b"\n")
         _exec_monitor(paths, spec, group, attempt, main, ends, report, control)
 

@@ -126,7 +126,8 @@ REFUSED = tuple(
     """.split()  # noqa: SIM905
 )
 
-_PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)  # Linux, 32 bits, ASLR off; asking
+#: PER_LINUX, PER_LINUX32, both with UNAME26; asking for the present one
+_PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 _NEW_NAMESPACES = (
     0x7E020000  # CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
 )

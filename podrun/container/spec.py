@@ -29,7 +29,8 @@ class VolumeMount(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Process(msgspec.Struct, frozen=True, omit_defaults=True):
     """The application. ``user`` is the image's USER (names are looked up inside the container);
-    ``uid`` and ``gid`` overrule it. ``env`` entries are KEY=VALUE. ``capabilities`` have no CAP_.
+    ``uid`` and ``gid`` overrule it. ``groups`` come with those of the image's /etc/group when
+    ``merge_groups``. ``env`` entries are KEY=VALUE. ``capabilities`` have no CAP_.
     """
 
     args: tuple[str, ...]
@@ -39,9 +40,11 @@ class Process(msgspec.Struct, frozen=True, omit_defaults=True):
     uid: int | None = None
     gid: int | None = None
     groups: tuple[int, ...] = ()
+    merge_groups: bool = True
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     no_new_privileges: bool = False
     privileged: bool = False
+    seccomp: str = ""  # the compiled filter's path; "": unconfined
 
 
 class ContainerSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,6 +64,8 @@ class ContainerSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     limits: Limits = Limits()
     oom_score_adj: int = 0
     read_only_root: bool = False
+    unmasked: bool = False  # /proc and /sys as privileged containers see them
+    note: str = ""  # for the user: what this run goes without
     stop_signal: str = ""  # the image's STOPSIGNAL: a name or a number
     stdin: bool = False
     stdin_once: bool = False

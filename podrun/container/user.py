@@ -46,8 +46,11 @@ def resolve(process: Process, root: int | None = None) -> User:
         gid = _id(found[2]) if found else _number(group_text, "group")
     else:
         gid = _id(row[3]) if row else 0
-    member_of = [_id(r[2]) for r in group_rows if row and row[0] in r[3].split(",")]
-    groups = tuple(dict.fromkeys([*member_of, *process.groups]))
+    merged = process.merge_groups and row
+    member_of = [_id(r[2]) for r in group_rows if merged and merged[0] in r[3].split(",")]
+    # The primary one too: else a file that its group may not read could be read by giving it up
+    # (CVE-2022-2989).
+    groups = tuple(dict.fromkeys([gid, *member_of, *process.groups]))
     return User(uid, gid, groups, (row[5] if row else "") or "/")
 
 

@@ -34,6 +34,11 @@ def mask(names: Iterable[str]) -> int:
     return sum(1 << numbers[name] for name in set(names))
 
 
+def names(bits: int) -> tuple[str, ...]:
+    """The names in a bit set, without CAP_; what is newer than NAMES has none."""
+    return tuple(name for number, name in enumerate(NAMES) if bits >> number & 1)
+
+
 def held() -> int:
     """The bit set this process may use (its bounding set and its permitted set)."""
     with open("/proc/self/status") as file:
@@ -68,11 +73,12 @@ def set_user(uid: int, gid: int, groups: Iterable[int], capabilities: int) -> No
     prctl.set_keepcaps(True)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-    _capset(capabilities)
+    limit(capabilities)
     prctl.set_keepcaps(False)
 
 
-def _capset(bits: int) -> None:
+def limit(bits: int) -> None:
+    """Effective and permitted become ``bits``, which must be permitted; nothing is inheritable."""
     header = struct.pack("=Ii", _VERSION_3, 0)
     low, high = bits & 0xFFFFFFFF, bits >> 32
     data = struct.pack("=6I", low, low, 0, high, high, 0)  # effective, permitted, inheritable

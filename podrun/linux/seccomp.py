@@ -7,6 +7,7 @@ kernel's; that happens once per profile. Whoever is to be confined only hands th
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,11 @@ from enum import IntEnum
 
 import msgspec
 
-from podrun.linux.syscall import libc, syscall
+from podrun.linux.syscall import libc
 
 LIBRARY = "libseccomp.so.2"
 
 # seccomp_attr.h, seccomp.h (libseccomp)
-_ATTR_BAD_ARCH = 2
 _ATTR_NO_NEW_PRIVS = 3
 _ATTR_OPTIMIZE = 8
 _BINARY_TREE = 2
@@ -39,8 +39,18 @@ _ACTIONS = {
 _TAKES_NUMBER = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 ACTIONS = tuple(_ACTIONS)
 
-_SET_MODE_FILTER = 1
-_SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_PR_SET_SECCOMP = 22
+_MODE_FILTER = 2
+_INSTRUCTION_BYTES = 8  # struct sock_filter
+MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS
+
+# struct sock_filter's code (linux/bpf_common.h), and offsets in struct seccomp_data
+_LOAD, _EQUAL, _GREATER, _AT_LEAST, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
+_AT_NUMBER, _AT_ARCHITECTURE = 0, 4
+_AUDIT_ARCH_X86_64 = 0xC000003E
+_X32_BIT = 0x40000000
+
+ACTIONS_AVAILABLE = "/proc/sys/kernel/seccomp/actions_avail"
 
 
 class Compare(IntEnum):
@@ -83,13 +93,19 @@ class _Comparison(ctypes.Structure):
 
 
 def compile_filter(
-    default: str, default_number: int, architectures: Sequence[str], rules: Sequence[Rule]
+    default: str,
+    default_number: int,
+    architectures: Sequence[str],
+    rules: Sequence[Rule],
+    *,
+    enosys_above_listed: bool = False,
 ) -> bytes:
     """The BPF program for ``rules``, all others getting ``default``.
 
-    ``architectures`` are libseccomp's names ("x86", "x32", "arm") beside the native one. Calls no
-    kernel of ours knows are passed over. Raises FileNotFoundError without libseccomp, OSError
-    naming what it refused.
+    ``architectures`` are libseccomp's names ("x86", "x32", "arm") beside the native one. Calls that
+    it does not know are passed over. With ``enosys_above_listed`` calls newer than every one that
+    is named get ENOSYS. Raises FileNotFoundError without libseccomp, OSError naming what it refused
+    (E2BIG: more than the kernel takes).
     """
     library = _load()
     with _context(library, action_value(default, default_number)) as context:
@@ -99,7 +115,12 @@ def compile_filter(
                 _check(library.seccomp_arch_add(context, token), f"architecture {name}")
         for rule in rules:
             _add(library, context, rule, action_value(default, default_number))
-        return _export(library, context)
+        program = _export(library, context)
+    if enosys_above_listed:
+        program = _stub(library, rules) + program
+    if len(program) > MAX_INSTRUCTIONS * _INSTRUCTION_BYTES:
+        raise OSError(errno.E2BIG, f"more than {MAX_INSTRUCTIONS} instructions", "filter")
+    return program
 
 
 def action_value(action: str, number: int) -> int:
@@ -111,9 +132,10 @@ def _load() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError:
-        raise FileNotFoundError(2, "no such library", LIBRARY) from None
+        raise FileNotFoundError(errno.ENOENT, "no such library", LIBRARY) from None
     library.seccomp_init.restype = ctypes.c_void_p
     library.seccomp_arch_resolve_name.restype = ctypes.c_uint32
+    library.seccomp_arch_native.restype = ctypes.c_uint32
     return library
 
 
@@ -121,7 +143,7 @@ def _load() -> ctypes.CDLL:
 def _context(library: ctypes.CDLL, default: int) -> Iterator[ctypes.c_void_p]:
     context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(default)))
     if not context.value:
-        raise OSError(22, "libseccomp does not know the default action", hex(default))
+        raise OSError(errno.EINVAL, "libseccomp does not know the default action", hex(default))
     try:
         library.seccomp_attr_set(context, _ATTR_NO_NEW_PRIVS, 0)
         library.seccomp_attr_set(context, _ATTR_OPTIMIZE, _BINARY_TREE)  # since 2.5: else linear
@@ -154,6 +176,27 @@ def _export(library: ctypes.CDLL, context: ctypes.c_void_p) -> bytes:
         return file.read()
 
 
+def _stub(library: ctypes.CDLL, rules: Sequence[Rule]) -> bytes:
+    """In front of a filter: numbers above all that ``rules`` name, of the native architecture.
+
+    A profile older than the kernel would forbid what it has never heard of, and a C library only
+    takes the older way (clone for clone3) when the new one is not there, as runc does it, too.
+    """
+    names = (name for rule in rules for name in rule.names)
+    numbers = [library.seccomp_syscall_resolve_name(name.encode()) for name in names]
+    native = library.seccomp_arch_native()
+    others = _X32_BIT if native == _AUDIT_ARCH_X86_64 else 0xFFFFFFFF  # x32 shares its token
+    steps = (
+        (_LOAD, 0, 0, _AT_ARCHITECTURE),
+        (_EQUAL, 0, 4, native),
+        (_LOAD, 0, 0, _AT_NUMBER),
+        (_AT_LEAST, 2, 0, others),
+        (_GREATER, 0, 1, max(numbers, default=_NO_SYSCALL) & 0xFFFFFFFF),
+        (_RETURN, 0, 0, action_value("SCMP_ACT_ERRNO", errno.ENOSYS)),
+    )
+    return b"".join(struct.pack("HBBI", *step) for step in steps)
+
+
 def _check(result: int, what: str) -> None:
     if result < 0:
         raise OSError(-result, os.strerror(-result), f"seccomp {what}")
@@ -163,15 +206,20 @@ def install(program: bytes) -> None:
     """Confine this process from now on, for ever. Needs no_new_privs or CAP_SYS_ADMIN."""
     instructions = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog { unsigned short len; struct sock_filter *filter; }
-    fields = struct.pack("H6xP", len(program) // 8, ctypes.addressof(instructions))
+    count = len(program) // _INSTRUCTION_BYTES
+    fields = struct.pack("H6xP", count, ctypes.addressof(instructions))
     header = ctypes.create_string_buffer(fields, len(fields))
-    syscall(_SYS_SECCOMP[os.uname().machine], _SET_MODE_FILTER, 0, header, name="seccomp filter")
+    libc("prctl", _PR_SET_SECCOMP, _MODE_FILTER, header, 0, 0, name="seccomp filter")
 
 
 def available() -> bool:
-    """The kernel filters system calls: PR_GET_SECCOMP is refused by one that does not know it."""
+    """Whether this kernel has filters (CONFIG_SECCOMP_FILTER)."""
+    return os.path.exists(ACTIONS_AVAILABLE)
+
+
+def library_found() -> bool:
     try:
-        libc("prctl", 21, 0, 0, 0, 0, name="seccomp")
-    except OSError:
+        _load()
+    except FileNotFoundError:
         return False
     return True

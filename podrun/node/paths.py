@@ -1,6 +1,7 @@
 """Every path podrun owns, in one place (the table in docs/architecture.md says who writes each).
 
-state_root/  images/ snapshots/ network/ pods/<uid>/{pod,facts}.json events.jsonl
+state_root/  images/ snapshots/ network/ seccomp/{profiles,compiled}/
+             pods/<uid>/{pod,facts}.json events.jsonl
              pods/<uid>/volumes/<name>/   pods/<uid>/containers/<name>/<attempt>/
 run_root/    agent.sock agent.lock locks/<uid> c/<id>.{json,sock}
 log_root/    pods/<ns>_<name>_<uid>/<container>/<attempt>.log
@@ -62,6 +63,7 @@ class Paths:
         self.state = Path(config.state_root)
         self.run = Path(config.run_root)
         self.log = Path(config.log_root)
+        self._profiles = config.seccomp_profile_root
 
     @property
     def pods(self) -> Path:
@@ -78,6 +80,16 @@ class Paths:
     @property
     def network(self) -> Path:
         return self.state / "network"
+
+    @property
+    def seccomp_profiles(self) -> Path:
+        """Where localhostProfile is looked for: the administrator's files."""
+        return Path(self._profiles) if self._profiles else self.state / "seccomp" / "profiles"
+
+    @property
+    def seccomp_filters(self) -> Path:
+        """Compiled profiles, by the hash of what they were made of."""
+        return self.state / "seccomp" / "compiled"
 
     @property
     def socket(self) -> Path:

@@ -18,10 +18,10 @@ import signal
 from pathlib import Path
 
 from podrun.cgroup.group import Group
-from podrun.container import child, user
+from podrun.container import child, confinement, user
 from podrun.container.spec import ContainerRecord
 from podrun.errors import NotFound
-from podrun.linux import capability, namespace, process
+from podrun.linux import namespace, process
 from podrun.probe.outcome import ERROR, FAILURE, KEPT_BYTES, SUCCESS, Outcome, text_of
 from podrun.probe.ready import readable
 
@@ -101,12 +101,12 @@ class Entrance:
 
 def _arguments(record: ContainerRecord, who: user.User) -> tuple[str, ...]:
     wanted = record.process
-    keep = capability.held()
-    if not wanted.privileged:
-        keep &= capability.mask(wanted.capabilities)
+    keep = confinement.kept_capabilities(wanted)
     found = ["--uid", str(who.uid), "--gid", str(who.gid), "--capabilities", f"{keep:x}"]
     found += ["--no-new-privileges", str(int(wanted.no_new_privileges))]
     found += ["--directory", wanted.cwd, "--oom-score", _oom_score(record.pid)]
+    if wanted.seccomp:
+        found += ["--seccomp", wanted.seccomp]
     for group in who.groups:
         found += ["--group", str(group)]
     for directory in Group(record.cgroup).directories():

@@ -210,7 +210,7 @@ def test_what_is_wrong_with_a_field(fields: str, problem: str) -> None:
             "volumes: [{name: a, emptyDir: {sizeLimit: 1Gi}}]",
             "spec.volumes[0].emptyDir.sizeLimit: podrun does not support this field yet",
         ),
-        ("securityContext: {fsGroup: 0}", "spec.securityContext.fsGroup: podrun does not support this field yet"),
+        ("securityContext: {seLinuxChangePolicy: Recursive}", "spec.securityContext.seLinuxChangePolicy: podrun does not support this field yet"),
         ("hostUsers: false", "spec.hostUsers: podrun does not support this field yet"),
         ("tolerations: [{opertor: x}]", 'spec.tolerations[0].opertor: unknown field (did you mean "operator"?)'),
         (

@@ -21,6 +21,7 @@ _VALUES = {
     "Container.terminationMessagePath": "/x",
     "Container.terminationMessagePolicy": "FallbackToLogsOnError",
     "Container.tty": "true",
+    "PodSpec.hostUsers": "false",
     "PodSpec.hostnameOverride": "a.b",
     "PodSpec.readinessGates": "[{conditionType: x}]",
     "PodSpec.setHostnameAsFQDN": "true",

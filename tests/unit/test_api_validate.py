@@ -363,11 +363,11 @@ def test_spec(spec: dict[str, Any], problem: str) -> None:
         (
             {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}, "allowPrivilegeEscalation": False}},
             "securityContext.allowPrivilegeEscalation: Invalid value: false: "
-            "cannot set `allowPrivilegeEscalation` to false and add CAP_SYS_ADMIN",
+            "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
         ),
         (
             {"securityContext": {"capabilities": {"drop": ["NET ADMIN"]}}},
-            'securityContext.capabilities.drop[0]: Invalid value: "NET ADMIN": must be the name of a capability',
+            'securityContext.capabilities.drop[0]: Invalid value: "NET ADMIN": no such capability (did you mean "NET_ADMIN"?)',
         ),
         (
             {"terminationMessagePath": "/x\0"},

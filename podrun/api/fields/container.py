@@ -202,12 +202,12 @@ procMount string: Default masks parts of /proc and makes others read-only, Unmas
 seccompProfile SeccompProfile: The filter of system calls; the pod's, else RuntimeDefault unless
     given. Privileged containers have none unless given here.
 appArmorProfile AppArmorProfile: The AppArmor profile; the pod's unless given.
-seLinuxOptions SELinuxOptions: The SELinux label of the processes; the pod's unless given. Only where
-    the host has SELinux.
+seLinuxOptions SELinuxOptions: The SELinux label of the processes; the pod's unless given. Only
+    where the host has SELinux.
 windowsOptions WindowsSecurityContextOptions no: Settings for Windows.
 
 [Capabilities]
-add []string: Capabilities to add, with or without the prefix CAP_, or ALL. What podrun itself has not
-    got is left out, which is an event.
+add []string: Capabilities to add, with or without the prefix CAP_, or ALL. What podrun itself has
+    not got is left out, which is an event.
 drop []string: Capabilities to drop, or ALL.
 """

@@ -86,15 +86,19 @@ runAsUser integer: The user id of every container; the image's user unless given
 runAsGroup integer: The group id of every container.
 runAsNonRoot boolean: A container that would run as user 0 is not started.
 supplementalGroups []integer: Further group ids of every container's processes.
-supplementalGroupsPolicy string no =Merge: Merge adds the groups of the image's /etc/group, Strict
+supplementalGroupsPolicy string: Merge (default) adds the groups of the image's /etc/group, Strict
     does not.
-fsGroup integer no: A group that owns the pod's volumes and that all processes belong to.
-fsGroupChangePolicy string no: Whether ownership is changed always or only when the root differs.
-seccompProfile SeccompProfile no: The filter of system calls for all containers.
-appArmorProfile AppArmorProfile no: The AppArmor profile of all containers.
-seLinuxOptions SELinuxOptions no: The SELinux label of all containers.
+fsGroup integer: A group that owns the pod's emptyDir volumes and that all processes belong to.
+fsGroupChangePolicy string: Whether the ownership of what is in a volume is changed Always (default)
+    or only when that of its root differs (OnRootMismatch).
+seccompProfile SeccompProfile: The filter of system calls for all containers; RuntimeDefault unless
+    given (seccompDefault in the configuration).
+appArmorProfile AppArmorProfile: The AppArmor profile of all containers.
+seLinuxOptions SELinuxOptions: The SELinux label of all containers' processes. Only where the host
+    has SELinux.
 seLinuxChangePolicy string no: How volumes get their SELinux label.
-sysctls []Sysctl no: Kernel parameters of the pod's namespaces.
+sysctls []Sysctl: Kernel parameters of the pod's namespaces. All but the safe ones must be allowed
+    by allowedUnsafeSysctls in the configuration, or the pod is Failed.
 windowsOptions WindowsSecurityContextOptions no: Settings for Windows.
 
 [HostAlias]
@@ -115,11 +119,13 @@ name string: linux. A pod for windows is refused.
 
 [SeccompProfile]
 type string: RuntimeDefault, Localhost or Unconfined.
-localhostProfile string: The file of the profile, for Localhost.
+localhostProfile string: For Localhost: a file in the OCI format below seccompProfileRoot of the
+    configuration.
 
 [AppArmorProfile]
-type string: RuntimeDefault, Localhost or Unconfined.
-localhostProfile string: The name of the loaded profile, for Localhost.
+type string: RuntimeDefault, Localhost or Unconfined. Where the host has no AppArmor only Localhost
+    is an error.
+localhostProfile string: For Localhost: the name of a profile that is loaded.
 
 [SELinuxOptions]
 user string: The label's user.
