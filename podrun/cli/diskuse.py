@@ -109,7 +109,7 @@ class _Images:
     def _image(self, image: Kept, blobs: Mapping[Path, int]) -> Item:
         mine = [path for path in blobs if image in self._holders.get(path, ())]
         alone = [path for path in mine if len(self._holders[path]) == 1]
-        used_by = tuple(self._users.get(image.id, ()))
+        used_by = tuple(user.removeprefix("pod ") for user in self._users.get(image.id, ()))
         return Item(
             name=_name(image),
             bytes=sum(blobs[path] for path in mine),

@@ -13,7 +13,7 @@ from podrun.cli.command import VerbGroup
 from podrun.cli.output import Output, output_option
 
 if TYPE_CHECKING:
-    from podrun.image.store import Removed
+    from podrun.image.store import ImageStore, Removed
     from podrun.image.types import Image
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -72,7 +72,8 @@ def rm(images: tuple[str, ...], force: bool) -> None:
 
     What a running pod uses keeps its files until `podrun image prune` finds it unused.
     """
-    store, usage = imagestore.store(writing="remove images"), _usage()
+    store = imagestore.store(writing="remove images")
+    usage = _usage(store)
     for image in images:
         _removed(store.remove(image, lambda: usage, force=force))
 
@@ -81,8 +82,8 @@ def rm(images: tuple[str, ...], force: bool) -> None:
 @click.option("-a", "--all", "everything", is_flag=True, help="Named images no pod uses, too.")
 def prune(everything: bool) -> None:
     """Remove images without a name that no pod uses, and what was left half-made."""
-    usage = _usage()
-    removed = imagestore.store(writing="remove images").prune(lambda: usage, all_unused=everything)
+    store = imagestore.store(writing="remove images")
+    removed = store.prune(lambda: _usage(store), all_unused=everything)
     _removed(removed)
     click.echo(f"{imagestore.size(removed.freed)} freed", err=True)
 
@@ -100,24 +101,13 @@ def inspect(image: str, output: Output) -> None:
 # ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _usage() -> Mapping[str, Sequence[str]]:
-    """Image ID → the pods with a container of it, by the agent's records."""
+def _usage(store: ImageStore) -> Mapping[str, Sequence[str]]:
+    """Image ID → the pods that need it, by the agent's records."""
+    from podrun.agent.podstore import PodStore
+    from podrun.cli.imageuse import users
     from podrun.node.paths import Paths
-    from podrun.node.records import read_record
-    from podrun.pod.facts import Facts
 
-    paths = Paths(imagestore.config())
-    users: dict[str, list[str]] = {}
-    for root in paths.pods.glob("*"):
-        facts = read_record(root / "facts.json", Facts)
-        pod: dict[str, Any] = read_record(root / "pod.json", dict) or {}
-        metadata = pod.get("metadata", {})
-        name = f"{metadata.get('namespace', 'default')}/{metadata.get('name', root.name)}"
-        for container in facts.containers.values() if facts else ():
-            if container.current:
-                known = users.setdefault(container.current.image_id, [])
-                known += [f"pod {name}"] if f"pod {name}" not in known else []
-    return users
+    return users(store, PodStore(Paths(imagestore.config())).list())
 
 
 def _table(images: Sequence[Image]) -> None:

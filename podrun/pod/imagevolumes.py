@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from podrun.api.pod import Container, Pod, Volume
 from podrun.pod.facts import Facts, Trouble
+from podrun.pod.startup import wanted
 
 _PREFIX = "volume/"
 
@@ -38,11 +39,15 @@ def find(pod: Pod, name: str) -> Container | None:
 
 
 def trouble_of(pod: Pod, facts: Facts, container: Container) -> Trouble | None:
-    """Why ``container`` cannot be started: its own trouble, else that of a volume it mounts."""
-    mounted = (facts.of(each.name) for each in pullers_for(pod, container))
-    missing = (each.trouble for each in mounted if each.pull is None or each.pull.done_at is None)
-    troubles = (facts.of(container.name).trouble, *missing)
-    return next((trouble for trouble in troubles if trouble is not None), None)
+    """Why ``container`` cannot be started: its own trouble, else that of a volume it mounts, once
+    it is its turn to start."""
+    own = facts.of(container.name).trouble
+    mounted = [facts.of(each.name) for each in pullers_for(pod, container)]
+    if own is not None or not mounted:
+        return own
+    missing = [each.trouble for each in mounted if each.pull is None or each.pull.done_at is None]
+    held_up = any(each.name == container.name for each in wanted(pod, facts))
+    return next((trouble for trouble in missing if held_up and trouble is not None), None)
 
 
 def forget_pulls(pod: Pod, facts: Facts, container: Container) -> None:

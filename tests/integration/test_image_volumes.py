@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,16 @@ from podrun.node.config import Config
 from podrun.node.paths import Paths, PodPaths
 from podrun.volume import volumes
 from podrun.volume.spec import Volume
-from tests.integration.image_lab import directory, member, symlink, tree, unpacked
+from tests.integration.image_lab import (
+    directory,
+    member,
+    symlink,
+    tar_of,
+    tree,
+    unpacked,
+)
 from tests.integration.test_image_rootfs import in_child
+from tests.node import Node
 
 FILES = Volume("files", "image")
 
@@ -174,3 +182,103 @@ def test_the_host_as_a_volume_shows_only_its_root_file_system(pod: PodPaths) -> 
             imagevolume.open_mount(FILES, ["/"], "proc/self", pod)
 
     in_child(child)
+
+
+# With containers ─────────────────────────────────────────────────────────────────────────────────
+
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  volumes:
+  - {name: files, image: {reference: REFERENCE, pullPolicy: POLICY}}
+  initContainers:
+  - name: part
+    image: localhost/host
+    env: [{name: WHICH, value: sub}]
+    command: [sh, -c, "cat /part/top; ls /part/low; echo x > /part/new; /part/run"]
+    restartPolicy: Always
+    volumeMounts: [{name: files, mountPath: /part, subPathExpr: $(WHICH)}]
+  containers:
+  - name: whole
+    image: localhost/host
+    command: [sh, -c, "cat /mnt/files/sub/top; exec sleep 60"]
+    volumeMounts: [{name: files, mountPath: /mnt/files}]
+"""
+
+
+@pytest.fixture
+def image(node: Node) -> Iterator[str]:
+    name = f"localhost/volume-{os.urandom(4).hex()}:1"
+    members = [directory("sub"), member("sub/top", b"of the image\n"), member("sub/low")]
+    members += [member("sub/run", b"#!/bin/sh\necho executed\n", mode=0o755)]
+    archive = node.root / "volume.tar"
+    archive.write_bytes(tar_of(*members))
+    node.podrun("image", "import", archive, name)
+    yield name
+    archive.unlink()
+    node.delete_pods()
+    node.podrun("image", "rm", "--force", name)
+
+
+def apply(node: Node, name: str, reference: str, policy: str = "IfNotPresent") -> None:
+    text = POD.replace("NAME", name).replace("REFERENCE", reference)
+    node.apply_text(text.replace("POLICY", policy), check=False)
+
+
+def waiting(node: Node, pod: str) -> list[dict[str, str]]:
+    status = node.status(pod)
+    both = status.get("initContainerStatuses", []) + status.get("containerStatuses", [])
+    return [each["state"].get("waiting", {}) for each in both]
+
+
+def test_two_containers_of_a_pod_read_an_image(node: Node, image: str) -> None:
+    apply(node, "reads", image)
+    node.wait_until(lambda: "of the image" in node.podrun("logs", "reads", "-c", "whole").stdout)
+    said = node.podrun("logs", "reads", "-c", "part").stdout
+    assert said.startswith("of the image\n/part/low\n")
+    assert "Read-only file system" in said
+    assert "/part/run: Permission denied" in said
+    assert "executed" not in said
+    assert image in node.podrun("describe", "pod", "reads").stdout
+    events = node.podrun("events", "reads").stdout
+    assert f'Container image "{image}" already present on machine' in events
+
+
+def test_what_a_pod_has_as_a_volume_is_not_pruned(node: Node, image: str) -> None:
+    apply(node, "keeps", image)
+    node.wait_until(lambda: "of the image" in node.podrun("logs", "keeps", "-c", "whole").stdout)
+    for command in (("image", "prune", "--all"), ("system", "prune", "--all", "--force")):
+        assert "untagged" not in node.podrun(*command).stdout
+    assert node.podrun("image", "rm", image, check=False).returncode == 1
+    uses = {each["kind"]: each for each in node.json("system", "df", "-v", "-o", "json")["uses"]}
+    (item,) = [each for each in uses["images"]["items"] if each["name"] == image]
+    assert (item["users"], item["reclaimable"]) == (["default/keeps"], 0)
+    node.delete_pods()
+    assert f"image/{image} untagged" in node.podrun("system", "prune", "--all", "--force").stdout
+    node.podrun("image", "import", node.root / "volume.tar", image)
+
+
+def test_an_image_that_must_be_there_and_is_not(node: Node) -> None:
+    apply(node, "never", "registry.example/none:1", "Never")
+    first, second = waiting(node, "never")
+    assert first["reason"] == "ErrImageNeverPull"
+    assert "registry.example/none:1" in first["message"]
+    assert second["reason"] == "PodInitializing"
+
+
+def test_a_local_name_that_is_nowhere(node: Node) -> None:
+    apply(node, "nowhere", "localhost/none:1")
+    node.wait_until(lambda: waiting(node, "nowhere")[0].get("reason") == "ImagePullBackOff")
+    assert 'Back-off pulling image "localhost/none:1"' in waiting(node, "nowhere")[0]["message"]
+
+
+def test_a_missing_sub_path_is_told_as_the_cri_does(node: Node, image: str) -> None:
+    text = POD.replace("NAME", "missing").replace("REFERENCE", image).replace("POLICY", "Never")
+    node.apply_text(text.replace("value: sub", "value: none"), check=False)
+    first = waiting(node, "missing")[0]
+    assert first["reason"] == "CreateContainerError"
+    assert 'ImageVolumeMountFailed: subPath "none" does not exist' in first["message"]

@@ -151,6 +151,15 @@ def test_a_volume_that_must_not_be_pulled() -> None:
     assert waiting.reason == "ErrImageNeverPull"
 
 
+def test_who_is_not_to_be_started_yet_waits_for_that() -> None:
+    node = Node(pod(mounts("a", "data"), init=(mounts("i", "data"),)))
+    node.pulls, node.failing = {"data:1": "gone"}, {DATA: "ErrImageNeverPull"}
+    node.settle()
+    shown = [app(node, name).state.waiting for name in ("i", "a")]
+    assert [each and each.reason for each in shown] == ["ErrImageNeverPull", "PodInitializing"]
+    assert obstacle(node.pod, node.facts) == "i: ErrImageNeverPull: gone"
+
+
 def test_a_deleted_pod_needs_no_volume() -> None:
     node = Node(pod(mounts("a", "data")))
     node.pulls = {"data:1": PENDING}
