@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from podrun.agent import operations, protocol, worker
+from podrun.agent.capacity import Capacity
 from podrun.agent.changes import Changes
 from podrun.agent.client import MAX_REQUEST
+from podrun.agent.imagegc import ImageGc
 from podrun.agent.logrotate import LogRotation
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
@@ -39,6 +41,8 @@ class Agent:
         self._running: set[asyncio.Task[None]] = set()
         self._turns = Turns()
         self._pulls = Pulls(node)
+        self._image_gc = ImageGc(node, lambda: [task.stored for task in self.tasks.values()])
+        self.capacity = Capacity(node, self.tasks.values)
         self._clients = 0
         self._idle_since = time.monotonic()
         self._leaving = False
@@ -62,7 +66,10 @@ class Agent:
             if stored.facts.replaces and stored.facts.replaces not in known:
                 stored.facts.replaces = ""
             self.add(stored).adopt()
+        self.capacity.review()
         self._logs.start()
+        if stored_pods:  # else somebody is about to apply one, whose images nobody uses yet
+            self._image_gc.look()
 
     async def _try(self, operation: Callable[..., None], *arguments: object) -> None:
         """Of what can wait: a pod that needs it will say so by itself."""
@@ -83,6 +90,7 @@ class Agent:
         finally:
             server.close()
             self._logs.stop()
+            self._image_gc.close()
 
     def leave(self) -> None:
         """Pods go on without us; the next agent adopts them."""
@@ -104,23 +112,29 @@ class Agent:
     def add(self, stored: StoredPod) -> PodTask:
         """Start the task of a pod that is on disk."""
         task = PodTask(self.node, self.store, stored, self._turns, self._pulls)
-        task.listeners.add(lambda stored, events: self._recheck.set())
+        task.listeners.add(lambda stored, events: self._changed())
+        task.listeners.add(self._image_gc.heard)
         self.tasks[stored.paths.uid] = task
         running = asyncio.get_running_loop().create_task(self._drive(task))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         return task
 
+    def _changed(self) -> None:
+        self._recheck.set()
+        self.capacity.heard()
+
     async def _drive(self, task: PodTask) -> None:
         await task.run()
         uid = task.stored.paths.uid
         self.tasks.pop(uid, None)
+        self._image_gc.ended(task.stored)
         for other in self.tasks.values():
             if other.facts.replaces == uid:
                 other.facts.replaces = ""
                 other.changed()
                 other.wake()
-        self._recheck.set()
+        self._changed()
 
     # ── clients ─────────────────────────────────────────────────────────────────────────────────
 
