@@ -29,6 +29,7 @@ class Node(msgspec.Struct, frozen=True):
         return Settings(
             max_restart_period=self.config.max_container_restart_period,
             first_pull_delay=self.config.image_pull_backoff,
+            allowed_unsafe_sysctls=self.config.allowed_unsafe_sysctls,
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import msgspec
 
-from podrun.agent import logrotate, mounts, profiles, translate
+from podrun.agent import logrotate, mounts, profiles, rights, translate
 from podrun.agent.localimages import found_of
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
@@ -30,8 +30,9 @@ from podrun.volume import volumes
 
 def create_sandbox(node: Node, stored: StoredPod, attempt: int) -> tuple[str, ...]:
     """Volumes, then pause and its network; gives the pod's addresses. Raises PodrunError."""
+    owner = rights.volume_owner(stored.pod)
     for volume in mounts.volumes(stored.pod):
-        volumes.make(volume, stored.paths)
+        volumes.make(volume, stored.paths, owner)
     spec = translate.sandbox_spec(node.config, stored.pod, attempt, node.name, node.host_ips)
     return sandbox.create(node.config, node.paths, stored.paths, spec).ips
 

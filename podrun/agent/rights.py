@@ -8,6 +8,7 @@ from podrun.container.spec import DEFAULT_CAPABILITIES
 from podrun.errors import PodrunError
 from podrun.image.types import Image
 from podrun.linux.capability import NAMES
+from podrun.volume.ownership import GroupOwner
 
 
 def of_pod(pod: Pod) -> PodSecurityContext:
@@ -27,6 +28,14 @@ def groups(pod: Pod) -> tuple[int, ...]:
     shared = of_pod(pod)
     owner = () if shared.fs_group is None else (shared.fs_group,)
     return tuple(dict.fromkeys((*shared.supplemental_groups, *owner)))
+
+
+def volume_owner(pod: Pod) -> GroupOwner | None:
+    """Whom the pod's volumes are given to: fsGroup."""
+    shared = of_pod(pod)
+    if shared.fs_group is None:
+        return None
+    return GroupOwner(shared.fs_group, always=shared.fs_group_change_policy != "OnRootMismatch")
 
 
 def merges_groups(pod: Pod) -> bool:

@@ -17,6 +17,7 @@ from podrun.network.types import PortMapping
 from podrun.node.config import Config
 from podrun.node.paths import PodPaths
 from podrun.pod import resources
+from podrun.pod.sysctls import parameters
 from podrun.sandbox.spec import Dns, HostAlias, SandboxSpec
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -95,6 +96,7 @@ def sandbox_spec(
         cpu_shares=figures.cpu_shares,
         cpu_quota_us=figures.cpu_quota_us,
         memory_bytes=figures.memory_limit,
+        sysctls=parameters(pod),
     )
 
 

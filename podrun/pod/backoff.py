@@ -29,10 +29,11 @@ PULL_RETRY_MAX = 300
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What the node's configuration says to policy; seconds."""
+    """What the node's configuration says to policy; times in seconds."""
 
     max_restart_period: int = LONGEST_DELAY
     first_pull_delay: float = PULL_RETRY_FIRST
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
 
 
 def settings_for(pod: Pod, settings: Settings | None) -> Settings:

@@ -3,6 +3,7 @@
     deletion ──► stop all ──► StopSandbox ──► ReleasePod
     replaces ──► nothing                 unfit ──► nothing
     too old  ──► PassVerdict
+    a sysctl that is not allowed ──► PassVerdict
     ended    ──► stop all ──► StopSandbox ──► nothing, for ever
     sandbox lost ► stop all ► StopSandbox ──► CreateSandbox (attempt + 1) ──► init from the start
     new round ─► stop all ──► init from the start
@@ -54,6 +55,7 @@ from podrun.pod.runs import (
     run_here,
 )
 from podrun.pod.startup import due_at, wanted
+from podrun.pod.sysctls import FORBIDDEN, forbidden
 from podrun.pod.termination import Steps, Stop, end, stop_all, stop_reason
 
 __all__ = ["Plan", "Settings", "plan"]
@@ -92,6 +94,9 @@ def _active_deadline(pod: Pod, facts: Facts) -> float | None:
 
 def _run(pod: Pod, facts: Facts, now: float, settings: Settings) -> Steps:
     if facts.sandbox is None:
+        why = forbidden(pod, settings.allowed_unsafe_sysctls)
+        if why:
+            return Steps([PassVerdict(reason=FORBIDDEN, message=why)])
         return _create_sandbox(facts, now)
     if restart_all_due(pod, facts):
         number = facts.round.number + 1

@@ -3,7 +3,7 @@
 worker                                   child
   │ fork (into its cgroup)        ───────► │ unshare(net, ipc, uts, mnt); hostname; sysctls
   │ ◄──────────────────────── "ready" ────── │ root := a small read-only tmpfs with /dev/shm
-  │ the network is attached, the record      │
+  │ the network is attached, the record      │ no rights any more
   │ is written                               │
   │ ───────────── one byte (EOF: exits) ───► │ execve(pause): its text lies in that tmpfs,
   │ ◄──────────────── EOF, or an error ───── │ so it pins nothing of the host's files
@@ -21,17 +21,12 @@ from typing import NoReturn
 from podrun.cgroup.group import Group
 from podrun.errors import MechanismFailed
 from podrun.linux import capability, mount, namespace, process
+from podrun.sandbox import sysctls
 from podrun.sandbox.spec import SandboxSpec
 
 BINARY = Path(__file__).parent.parent / "bin" / "pause"
 
 SHM_BYTES = 64 << 20
-
-#: containerd's defaults of a pod with its own network: any user may bind low ports and ping
-SYSCTLS = {
-    "net/ipv4/ip_unprivileged_port_start": "0",
-    "net/ipv4/ping_group_range": "0 2147483647",
-}
 
 _OOM_SCORE_ADJ = "-998"
 
@@ -81,6 +76,9 @@ def _child(
         cgroup.enter()
         step = "make the namespaces of the sandbox"
         _unshare(spec)
+        step = "set sysctls"
+        defaults = {} if spec.host_network else sysctls.NETWORK_DEFAULTS
+        sysctls.write({**defaults, **spec.sysctls})
         step = "set the hostname"
         if not spec.host_network:
             socket.sethostname(spec.hostname)
@@ -88,10 +86,12 @@ def _child(
         step = "make the sandbox's root"
         binary = BINARY.read_bytes()
         _make_root(binary)
+        step = "give up its rights"
+        _confine(inherited)
         if not channel.recv(1):
             os._exit(0)  # nobody wants this sandbox any more
         step = "execute pause"
-        _become_pause(channel, inherited)
+        os.execve("/pause", ["/pause"], {})
     except BaseException as error:  # a forked child never returns
         with contextlib.suppress(OSError):
             channel.send(f"{step}: {error}".encode()[:4096])
@@ -105,10 +105,6 @@ def _unshare(spec: SandboxSpec) -> None:
     if not spec.host_ipc:
         flags |= namespace.CLONE_NEWIPC
     namespace.unshare(flags)
-    if not spec.host_network:
-        for name, value in SYSCTLS.items():
-            with open(f"/proc/sys/{name}", "w") as file:
-                file.write(value)
     with contextlib.suppress(PermissionError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(_OOM_SCORE_ADJ)  # without CAP_SYS_RESOURCE it cannot be lowered: stay
 
@@ -140,12 +136,11 @@ def _make_root(binary: bytes) -> None:
     os.close(root)
 
 
-def _become_pause(channel: socket.socket, inherited: list[int]) -> NoReturn:
-    """No descriptor, environment, capability or handler of ours goes along but ``inherited``."""
+def _confine(inherited: list[int]) -> None:
+    """No descriptor, capability or handler of ours goes into pause but ``inherited``."""
     process.cloexec_from(0)
     for fd in inherited:
         os.set_inheritable(fd, True)
     capability.drop_bounding(0)
     capability.set_user(0, 0, (), 0)
     capability.no_new_privileges()
-    os.execve("/pause", ["/pause"], {})

@@ -18,15 +18,19 @@ from podrun.linux import mount
 from podrun.linux.trees import remove_tree
 from podrun.node.paths import PodPaths
 from podrun.volume import subpath
+from podrun.volume.ownership import GroupOwner, give
 from podrun.volume.spec import Volume
 
 _CLONE = mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC | mount.AT_EMPTY_PATH
 
 
-def make(volume: Volume, pod: PodPaths) -> None:
-    """Idempotent. Raises MechanismFailed (reason FailedMount) on a hostPath of the wrong type."""
+def make(volume: Volume, pod: PodPaths, owner: GroupOwner | None = None) -> None:
+    """Idempotent. ``owner`` is the pod's fsGroup; a hostPath is not given to it.
+
+    Raises MechanismFailed (reason FailedMount) on a hostPath of the wrong type.
+    """
     if volume.kind == "emptyDir":
-        _make_empty_dir(pod.volume(volume.name))
+        _make_empty_dir(volume, pod.volume(volume.name), owner)
     elif volume.kind == "hostPath":
         _make_host_path(volume)
 
@@ -80,9 +84,16 @@ def remove_all(pod: PodPaths) -> None:
     remove_tree(pod.root / "volumes")
 
 
-def _make_empty_dir(path: Path) -> None:
+def _make_empty_dir(volume: Volume, path: Path, owner: GroupOwner | None) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    os.chmod(path, 0o777)  # mkdir's mode would be cut by the umask
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o777 != 0o777:  # mkdir's was cut by the umask; set-group-ID stays
+        os.chmod(path, mode | 0o777)
+    if owner is not None:
+        try:
+            give(path, owner)
+        except OSError as error:
+            raise failed(f'set fsGroup of volume "{volume.name}"', error) from None
 
 
 def _make_host_path(volume: Volume) -> None:
