@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from podrun.agent.node import Node
@@ -22,8 +21,8 @@ from podrun.pod.outcome import outcome
 def carry_out(node: Node, stored: StoredPod, container: Container, run: Run) -> None:
     """Changes the facts of ``run``: it has the resources, or is to be restarted, or a trouble."""
     pod, facts, now = stored.pod, stored.facts, time.time()
-    room, taken = _room(node), _taken(node, stored)
-    if not resizing.begin(pod, facts, container, run, room, taken, now):
+    taken = _taken(node, stored)
+    if not resizing.begin(pod, facts, container, run, node.allocatable, taken, now):
         return
     try:
         resize(node.config, pod, container, run.cgroup)
@@ -33,15 +32,12 @@ def carry_out(node: Node, stored: StoredPod, container: Container, run: Run) -> 
     resizing.done(container, run)
 
 
-def _room(node: Node) -> resources.Amounts:
-    return {"cpu": 1000 * len(os.sched_getaffinity(0)), "memory": node.memory_bytes}
-
-
 def _taken(node: Node, stored: StoredPod) -> resources.Amounts:
-    """What the other pods of the node request."""
+    """What the other pods of the node request, those that wait for a place not among them."""
     total: resources.Amounts = {}
     for other in PodStore(node.paths).list():
-        if other.paths.uid == stored.paths.uid or outcome(other.pod, other.facts):
+        facts = other.facts
+        if other.paths.uid == stored.paths.uid or facts.unfit or outcome(other.pod, facts):
             continue
         for name, amount in resources.requests(other.pod).items():
             total[name] = total.get(name, 0) + amount

@@ -77,7 +77,11 @@ def command(
         raise UsageError("name a pod, or say --all")
     reader = Reader(addresses=False)
     if condition == "delete" and wanted.names:
-        pods = _existing(reader, namespace, wanted.names)  # what is gone already is no error
+        pods = _existing(reader, namespace, wanted.names)
+        there = {stored.key[1] for stored in pods}
+        for name in dict.fromkeys(wanted.names):
+            if name not in there:  # as it was asked for: no error
+                click.echo(f"pod/{name} deleted")
     else:
         pods = reader.select(
             wanted.names, namespace=namespace, everywhere=everywhere, selector=selector

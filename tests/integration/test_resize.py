@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from tests.integration.test_life import cgroup_value, status_of
@@ -64,17 +65,29 @@ def test_in_place_for_one_resource_by_a_restart_for_the_other(node: Node) -> Non
     assert "Container a resize completed" in told
 
 
-def test_what_the_node_does_not_have_is_infeasible(node: Node) -> None:
+def test_what_another_pod_needs_defers_until_it_is_gone(node: Node) -> None:
     node.apply_text(manifest())
-    node.apply_text(manifest(cpu="4096", request="4096"))
+    most = 1000 * (os.cpu_count() or 1)
+    fields = f"resources: {{requests: {{cpu: {most - 600}m}}}}"
+    big = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: big}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {{name: c, image: localhost/host, command: [sleep, infinity], {fields}}}
+"""
+    node.apply_text(big)
+    node.apply_text(manifest(cpu="800m", request="700m"))
     pending = node.wait_until(lambda: condition(node, "PodResizePending"))
-    assert (pending["status"], pending["reason"]) == ("True", "Infeasible")
-    assert "cpu, requested: 4096000" in pending["message"]
+    assert (pending["status"], pending["reason"]) == ("True", "Deferred")
+    assert "cpu, requested: 700, used: " in pending["message"]
     assert quota(node) == "10000"
     assert status_of(node, "size", "a")["allocatedResources"]["cpu"] == "50m"
-    assert "ResizeInfeasible" in node.podrun("events", "size").stdout
-    node.apply_text(manifest(cpu="300m"))
-    node.wait_until(lambda: quota(node) == "30000")
+    assert "ResizeDeferred" in node.podrun("events", "size").stdout
+    node.podrun("delete", "big")
+    node.wait_until(lambda: quota(node) == "80000", timeout=30)
     assert condition(node, "PodResizePending") == {}
 
 

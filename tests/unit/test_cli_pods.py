@@ -273,7 +273,7 @@ def test_wait_for_what_is_so_already(cli: Cli) -> None:
     assert cli("wait", "pod/web", "--for=phase=running").code == 0
     assert cli("wait", "--all", "--for=jsonpath={.status.podIP}=10.85.0.7").code == 0
     assert cli("wait", "web", "--for=jsonpath={.status.podIP}").code == 0
-    assert cli("wait", "nope", "--for=delete").code == 0
+    assert cli("wait", "nope", "--for=delete") == (0, "pod/nope deleted\n", "")
 
 
 def test_wait_runs_out_of_time(cli: Cli) -> None:
