@@ -118,6 +118,12 @@ def _volume(volume: Volume) -> Value:
             "Path": volume.host_path.path,
             "HostPathType": volume.host_path.type or "",
         }
+    if volume.image is not None:
+        return {
+            "Type": "Image (the files of an image, read-only)",
+            "Reference": volume.image.reference,
+            "PullPolicy": volume.image.pull_policy,
+        }
     medium = volume.empty_dir.medium if volume.empty_dir is not None else ""
     return {"Type": "EmptyDir (as long as the pod)", "Medium": medium or "disk"}
 

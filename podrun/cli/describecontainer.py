@@ -49,7 +49,9 @@ def _what_it_runs(container: Container) -> dict[str, Value]:
 
 def _mounts(container: Container) -> Iterator[str]:
     for each in container.volume_mounts:
-        yield f"{each.mount_path} from {each.name} ({'ro' if each.read_only else 'rw'})"
+        part = each.sub_path or each.sub_path_expr
+        path = f',path="{part}"' if part else ""
+        yield f"{each.mount_path} from {each.name} ({'ro' if each.read_only else 'rw'}{path})"
 
 
 def _state(title: str, state: ContainerState) -> dict[str, Value]:

@@ -27,6 +27,7 @@ from tests.integration.image_lab import (
 )
 from tests.integration.test_image_rootfs import in_child
 from tests.node import Node
+from tests.registry import Registry, oci_image
 
 FILES = Volume("files", "image")
 
@@ -243,7 +244,9 @@ def test_two_containers_of_a_pod_read_an_image(node: Node, image: str) -> None:
     assert "Read-only file system" in said
     assert "/part/run: Permission denied" in said
     assert "executed" not in said
-    assert image in node.podrun("describe", "pod", "reads").stdout
+    described = node.podrun("describe", "pod", "reads").stdout
+    assert '/part from files (rw,path="$(WHICH)")' in described
+    assert f"Reference:   {image}" in described
     events = node.podrun("events", "reads").stdout
     assert f'Container image "{image}" already present on machine' in events
 
@@ -282,3 +285,49 @@ def test_a_missing_sub_path_is_told_as_the_cri_does(node: Node, image: str) -> N
     first = waiting(node, "missing")[0]
     assert first["reason"] == "CreateContainerError"
     assert 'ImageVolumeMountFailed: subPath "none" does not exist' in first["message"]
+
+
+# From a registry ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def registry_node(
+    tmp_path: Path, leak_marks: set[str], leaves_nothing: None
+) -> Iterator[tuple[Node, Registry]]:
+    (tmp_path / "auth.json").write_text("{}")
+    with Registry(tmp_path / "registry") as registry:
+        node = Node(
+            registries_conf=str(tmp_path / "registries.conf"),
+            certs_dirs=(),
+            auth_file=str(tmp_path / "auth.json"),
+            image_pull_backoff=1.0,
+        )
+        leak_marks.add(node.mark)
+        try:
+            yield node, registry
+        finally:
+            node.close()
+
+
+def test_a_volume_is_pulled_before_who_mounts_it(
+    registry_node: tuple[Node, Registry], tmp_path: Path
+) -> None:
+    """First it is not there, and the pod waits as for an image; then it comes by itself."""
+    node, registry = registry_node
+    reference = f"{registry.host}/model:v1"
+    apply(node, "pulls", reference, "Always")
+    node.wait_until(lambda: waiting(node, "pulls")[0].get("reason") == "ImagePullBackOff")
+    assert waiting(node, "pulls")[1]["reason"] == "PodInitializing"
+    layers = [{"sub/top": b"pulled\n", "gone": b"x"}, {"sub/low": b"", ".wh.gone": b""}]
+    registry.push(oci_image(tmp_path / "layout", layers), "model:v1")
+    logs = ("logs", "pulls", "-c", "whole")
+    node.wait_until(lambda: "pulled" in node.podrun(*logs, check=False).stdout)
+    mounted = node.podrun(
+        "exec", "pulls", "-c", "whole", "--", "ls", "/mnt/files", "/mnt/files/sub"
+    )
+    assert mounted.stdout.split() == ["/mnt/files:", "sub", "/mnt/files/sub:", "low", "top"]
+    events = node.podrun("events", "pulls").stdout
+    assert events.count(f'Successfully pulled image "{reference}"') == 1
+    assert f'Back-off pulling image "{reference}"' in events
+    mounts = Path("/proc/self/mountinfo").read_text()
+    assert not any(node.mark in line and "overlay" in line for line in mounts.splitlines())
