@@ -72,16 +72,17 @@ class Missing:
             return os.readlink(part, dir_fd=walk.fd)
         if not lower.is_whiteout(status):
             raise BadArchive(f"{b'/'.join(names)!r} is not a directory")
-        os.unlink(part, dir_fd=walk.fd)
         self._make_one(walk.fd, part, None)
         return None
 
     def _make_one(self, fd: int, part: bytes, below: Sequence[bytes] | None) -> None:
-        """``below`` None: the lower one was deleted."""
+        """``below`` None: a whiteout is there; what it deletes stays deleted."""
         self._made += 1
         if self._made > self._limits.entries:  # one name can ask for two thousand of them
             raise beyond(f"{self._made} unlisted directories", self._limits, "entries")
         before = os.fstat(fd)
+        if below is None:
+            os.unlink(part, dir_fd=fd)
         os.mkdir(part, 0o755, dir_fd=fd)
         made = os.open(part, DIRECTORY, dir_fd=fd)
         try:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podrun.errors import PodrunError
-from podrun.image.tree import Tree
+from podrun.image.tree import Directory, Parts, Tree
 from podrun.image.types import BadArchive
 from podrun.image.unpack import unpack
 from podrun.linux.trees import remove_tree
@@ -119,7 +119,7 @@ def test_any_order_of_entries_stays_inside_and_open_directories_change_nothing(
     for anew in (False, True):
         with pytest.MonkeyPatch.context() as patch:
             if anew:
-                patch.setattr(Tree, "split", _forgetting(Tree.split))
+                patch.setattr(Tree, "directory", _forgetting(Tree.directory))
             try:
                 attack.unpack(tf.archive(*entries), [low])
             except REFUSED as error:
@@ -130,10 +130,10 @@ def test_any_order_of_entries_stays_inside_and_open_directories_change_nothing(
     assert found[0] == found[1]
 
 
-def _forgetting(split: Callable[[Tree, bytes], tuple[bytes, ...]]) -> object:
-    def forgets(tree: Tree, name: bytes) -> tuple[bytes, ...]:
-        tree._stale = True
-        return split(tree, name)
+def _forgetting(directory: Callable[[Tree, Parts], Directory]) -> object:
+    def forgets(tree: Tree, parts: Parts) -> Directory:
+        tree._leave_all()
+        return directory(tree, parts)
 
     return forgets
 

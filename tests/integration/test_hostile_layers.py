@@ -157,6 +157,11 @@ def test_a_directory_removed_through_another_name_of_its_parent_is_forgotten(
     )  # fmt: skip
     assert (out / "a/self/y").read_bytes() == b"now a real directory"
     assert (out / "x").exists() and not (out / "y").exists()
+    files = (tf.named("a/self/a", b"a file"), tf.named("a/self/a/self", b"the link itself"))
+    for last in (*files, tf.link("a/self/a", "nowhere/else")):
+        entries = (tf.folder("a"), tf.link("a/self", "/"), tf.named("a/self/x"), last)
+        attack.tries(tf.archive(*entries, tf.named("a/self/z")))
+        assert not (attack.layer / "z").exists()
 
 
 def test_magic_links_of_proc_lead_nowhere(attack: Attack) -> None:
@@ -175,6 +180,8 @@ def test_links_in_a_circle_are_an_error(attack: Attack) -> None:
     """Naive: follows them for ever."""
     with pytest.raises(PodrunError, match="symbolic links"):
         attack.unpack(tf.archive(tf.link("a", "b"), tf.link("b", "a"), tf.named("a/x")))
+    with pytest.raises(BadArchive, match="symbolic links"):
+        attack.unpack(tf.archive(tf.link("a", "new/../a"), tf.named("a/x")))
 
 
 def test_a_link_of_a_lower_layer_is_not_written_through(attack: Attack) -> None:
