@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import ctypes
 import gzip
 import hashlib
 import io
@@ -11,20 +10,16 @@ import lzma
 from collections.abc import Callable
 
 import pytest
+import zstandard
 
 from podrun.image.streams import CHUNK, Intake, plain, sniff
-from podrun.image.types import BadArchive
+from podrun.image.types import BadArchive, Limits
 
 CONTENT = b"".join(hashlib.sha256(b"%d" % n).digest() + bytes(300) for n in range(9000))
 
 
 def zstd(data: bytes) -> bytes:
-    library = ctypes.CDLL("libzstd.so.1")
-    library.ZSTD_compressBound.restype = library.ZSTD_compress.restype = ctypes.c_size_t
-    room = int(library.ZSTD_compressBound(ctypes.c_size_t(len(data))))
-    out = ctypes.create_string_buffer(room)
-    size = library.ZSTD_compress(out, ctypes.c_size_t(room), data, ctypes.c_size_t(len(data)), 3)
-    return out.raw[:size]
+    return zstandard.ZstdCompressor().compress(data)
 
 
 KINDS: dict[str, Callable[[bytes], bytes]] = {
@@ -88,6 +83,27 @@ def test_a_bomb_is_stopped_at_the_limit() -> None:
     with pytest.raises(BadArchive, match=r"limit: bytes, in the configuration imageLimits.bytes"):
         while stream.read(CHUNK):
             pass
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_garbage_behind_the_end_is_damage(kind: str) -> None:
+    """gzip(1) warns and goes on; the bytes are under the digest, so somebody meant something."""
+    for garbage in (b"garbage", bytes(600_000) + b"x"):
+        with pytest.raises(BadArchive, match=r"damaged|truncated"):
+            expand(KINDS[kind](CONTENT) + garbage)
+
+
+def test_zstd_that_begins_with_a_skippable_frame_is_recognized() -> None:
+    skippable = b"\x53\x2a\x4d\x18" + (3).to_bytes(4, "little") + b"abc"
+    assert expand(skippable + zstd(b"one") + skippable + zstd(b"two")) == (b"onetwo", "zstd")
+
+
+def test_xz_may_not_ask_for_more_memory_than_the_limit_allows() -> None:
+    packed = lzma.compress(CONTENT, preset=9)
+    assert expand(packed)[0] == CONTENT
+    source, kind = sniff(io.BytesIO(packed))
+    with pytest.raises(BadArchive, match=r"memory.*imageLimits\.windowBytes"):
+        plain(source, kind, Limits(window_bytes=8 << 20)).read(CHUNK)
 
 
 def test_the_intake_hashes_counts_copies_and_tells() -> None:
