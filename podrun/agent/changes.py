@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,6 +43,7 @@ class Changes:
     def __init__(self, agent: Agent, progress: Progress) -> None:
         self._agent = agent
         self._progress = progress
+        self._new: list[PodTask] = []
 
     # ── apply ───────────────────────────────────────────────────────────────────────────────────
 
@@ -57,11 +58,7 @@ class Changes:
         admitted = msgspec.convert(answer, admission.Admitted)
         for note in admitted.notes:
             self._progress({"note": note})
-        tasks = []
-        for pod in admitted.pods:
-            task, result = self._accept(pod, request.owner_gid)
-            tasks.append(task)
-            self._say(task, result=result)
+        tasks = await self._accept_all(admitted.pods, request.owner_gid)
         if request.wait != "none":
             done = started_once if request.wait == "started" else _ready_or_over
             await self._wait(tasks, lambda t: done(t.stored.pod, t.facts), request.timeout)
@@ -71,6 +68,29 @@ class Changes:
             if (text := obstacle(task.stored.pod, task.facts)) and request.wait != "none"
         }
         return {"obstacles": obstacles}
+
+    async def _accept_all(self, pods: Sequence[Pod], owner_gid: int) -> list[PodTask]:
+        """Nobody is told of a pod before it is durable; but its task begins at once, because
+        nothing of what runs outlives the machine either. OSError: what was accepted, stays."""
+        accepted: list[tuple[PodTask, str]] = []
+        try:
+            for pod in pods:
+                accepted.append(self._accept(pod, owner_gid))
+        finally:
+            await asyncio.sleep(0)  # the tasks fork their workers, which work while the disk does
+            self._make_durable()
+            for task, result in accepted:
+                self._say(task, result=result)
+        return [task for task, _ in accepted]
+
+    def _make_durable(self) -> None:
+        try:
+            for task in self._new:
+                self._agent.store.sync(task.stored)
+        except OSError:
+            for task in self._new:
+                self._delete(task, 0)
+            raise
 
     def _accept(self, pod: Pod, owner_gid: int) -> tuple[PodTask, str]:
         newest = self._newest(pod.metadata.namespace, pod.metadata.name)
@@ -102,6 +122,7 @@ class Changes:
         )
         task = self._agent.add(stored)
         task.accepted()
+        self._new.append(task)
         return task
 
     def _update(self, task: PodTask, pod: Pod) -> None:

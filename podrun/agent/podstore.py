@@ -19,7 +19,7 @@ from podrun.api.pod import Pod
 from podrun.errors import NotFound
 from podrun.linux.trees import remove_tree
 from podrun.node.paths import Paths, PodPaths
-from podrun.node.records import read_record, write_record
+from podrun.node.records import fsync_directory, fsync_path, read_record, write_record
 from podrun.pod.events import Event
 from podrun.pod.facts import Facts
 
@@ -83,7 +83,7 @@ class PodStore:
     # ── the agent's half ────────────────────────────────────────────────────────────────────────
 
     def create(self, pod: Pod, facts: Facts, owner_gid: int) -> StoredPod:
-        """Accept a pod: facts first, so that a pod.json always has them. Durable on return.
+        """Accept a pod: facts first, so that a pod.json always has them. Durable once ``sync``ed.
 
         OSError (a full disk): nothing of it stays.
         """
@@ -95,13 +95,20 @@ class PodStore:
                 path.mkdir(parents=True, exist_ok=True)
                 os.chown(path, 0, max(owner_gid, 0))
                 os.chmod(path, 0o750)
-            self.save_facts(stored)
-            self.save_pod(stored)
+            self.save_facts(stored, durable=False)
+            self.save_pod(stored, durable=False)
             undo.pop_all()
         return stored
 
-    def save_pod(self, stored: StoredPod) -> None:
-        self._write(stored.paths.pod, msgspec.json.encode(stored.pod), stored.paths)
+    def sync(self, stored: StoredPod) -> None:
+        """Let a pod that was created outlive the machine. OSError."""
+        for path in (stored.paths.facts, stored.paths.pod):
+            fsync_path(path)
+        fsync_directory(stored.paths.root)
+
+    def save_pod(self, stored: StoredPod, *, durable: bool = True) -> None:
+        data = msgspec.json.encode(stored.pod)
+        self._write(stored.paths.pod, data, stored.paths, durable=durable)
 
     def save_facts(self, stored: StoredPod, *, durable: bool = True) -> None:
         data = msgspec.json.encode(stored.facts)

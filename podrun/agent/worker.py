@@ -104,6 +104,19 @@ class Forked:
             self.go = -1
 
 
+def reap_later(pidfd: int) -> None:
+    """Take the end of a child, whenever it comes; closes the descriptor."""
+    loop = asyncio.get_running_loop()
+
+    def reap() -> None:
+        loop.remove_reader(pidfd)
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+        os.close(pidfd)
+
+    loop.add_reader(pidfd, reap)
+
+
 async def run(operation: Callable[..., object], *arguments: object) -> Any:
     """The result of ``operation(*arguments)``, carried out in a worker. Raises its PodrunError.
 
@@ -112,10 +125,9 @@ async def run(operation: Callable[..., object], *arguments: object) -> Any:
     forked = Forked(lambda report, go: operation(*arguments))
     try:
         answer = await forked.lines.next()
-        await ended(forked.pidfd, is_child=True)
     finally:
         forked.close()
-        os.close(forked.pidfd)
+        reap_later(forked.pidfd)  # it has done everything; its end takes it some ms more
     return unpack(answer, getattr(operation, "__name__", "operation"))
 
 
