@@ -1,7 +1,8 @@
-"""Start containers, in order, the next one's file tree being built while the last one starts.
+"""Start containers, in order; the file trees of two at once are built before and while they start.
 
     launch a ─► created ─► on record ─► its byte ─► started
-                   └─► launch b ─► created ─────────────┴─► on record ─► its byte ─► started
+    launch b ─► created ───────────────────────────────┴─► on record ─► its byte ─► started
+                   └─► launch c ─► created …
 
 Nothing of b runs before a is known to have started (semantics §1.5).
 """
@@ -9,9 +10,9 @@ Nothing of b runs before a is known to have started (semantics §1.5).
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -33,6 +34,9 @@ from podrun.pod.imagevolumes import forget_pulls
 from podrun.pod.pulling import Found, pull_of
 from podrun.pod.resources import resources_hash
 from podrun.pod.termination import fallen_sidecars
+
+#: more would not make the first one start sooner, which all others wait for
+_SIDE_BY_SIDE = 2
 
 
 class _Launched(msgspec.Struct):
@@ -61,20 +65,29 @@ class Starter:
     async def start(self, wanted: Sequence[StartContainer]) -> None:
         """What cannot be started is a Trouble, or the exit of a run, of the facts. OSError when a
         run cannot be recorded; then nothing of it ran."""
-        before: asyncio.Task[None] | None = None
+        coming = deque(wanted)
+        launches: deque[asyncio.Task[_Launched | None]] = deque()
         try:
-            for action in wanted:
-                if self._facts.deletion is not None and not self._still_needed(action.name):
-                    return  # asked meanwhile: what waits is not begun
-                launched = await self._launch(action)
-                if before is not None:
-                    await before
-                    before = None
+            while self._fill(launches, coming):
+                launched = await launches.popleft()
+                self._fill(launches, coming)
                 if launched is not None:
-                    before = asyncio.create_task(self._begin(launched))
+                    await self._begin(launched)
         finally:
-            if before is not None:
-                await before
+            for launch in launches:
+                launch.add_done_callback(_abandon)
+
+    def _fill(
+        self, launches: deque[asyncio.Task[_Launched | None]], coming: deque[StartContainer]
+    ) -> bool:
+        """Keep some launches under way; whether there are any."""
+        while coming and len(launches) < _SIDE_BY_SIDE:
+            action = coming.popleft()
+            if self._facts.deletion is not None and not self._still_needed(action.name):
+                coming.clear()  # asked meanwhile: what waits is not begun
+                break
+            launches.append(asyncio.create_task(self._launch(action)))
+        return bool(launches)
 
     def _still_needed(self, name: str) -> bool:
         """A sidecar, by those that end before it."""
@@ -92,9 +105,7 @@ class Starter:
             _is_of(run, msgspec.convert((await _said(forked, "image"))["image"], Found))
             run.note = str((await _said(forked, "created"))["created"]["note"])
         except PodrunError as error:
-            forked.close()
-            await worker.ended(forked.pidfd, is_child=True)
-            os.close(forked.pidfd)
+            _let_end(forked)
             self._trouble(action.name, error)
             return None
         return _Launched(container, run, forked)
@@ -161,6 +172,19 @@ class Starter:
         known.trouble = backoff.next_trouble(
             known.trouble, error.reason or "CreateContainerError", error.text, time.time()
         )
+
+
+def _abandon(launch: asyncio.Task[_Launched | None]) -> None:
+    """Of a launch that nobody waits for any more: without its byte the container ends."""
+    if not launch.cancelled() and launch.exception() is None:
+        launched = launch.result()
+        if launched is not None:
+            _let_end(launched.forked)
+
+
+def _let_end(forked: worker.Forked) -> None:
+    forked.close()
+    worker.reap_later(forked.pidfd)
 
 
 def _is_of(run: Run, found: Found) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable
 
 from podrun.errors import Conflict
 from podrun.network import bridge, claims, conntrack, foreign, leases, nft, ports, rules, veth
@@ -61,12 +62,18 @@ def claim_ports(
 
 
 def attach(
-    config: Config, paths: Paths, uid: str, netns_fd: int, mappings: tuple[PortMapping, ...]
+    config: Config,
+    paths: Paths,
+    uid: str,
+    netns: int | Callable[[], int],
+    mappings: tuple[PortMapping, ...],
 ) -> PodAddresses:
     """Connect a network namespace with the bridge: eth0, addresses, routes, hostPorts.
 
-    Doing it again gives the same addresses. When it fails, what it has made is taken away again
-    (the claim of the hostPorts is the caller's, who has the sockets).
+    ``netns`` is a descriptor of it, or gives one: called when bridge, table and addresses are
+    there, so that the namespace can be made meanwhile. Doing it again gives the same addresses.
+    When it fails, what it has made is taken away again (the claim of the hostPorts is the caller's,
+    who has the sockets).
     """
     layout = layout_of(config)
     with contextlib.ExitStack() as undo:
@@ -75,6 +82,7 @@ def attach(
             if not leases.held(paths, uid):
                 undo.callback(_release, paths, uid)
             ips = leases.lease(paths, layout, uid)
+        netns_fd = netns if isinstance(netns, int) else netns()
         undo.callback(veth.remove, uid)
         veth.connect(layout, uid, netns_fd, ips)
         if mappings:

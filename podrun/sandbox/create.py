@@ -83,8 +83,7 @@ def _make(
         holder.create()
         child = PauseChild(spec, holder, sockets)
         undo.callback(child.abandon)
-        child.wait_ready()
-        ips = _attach(config, paths, spec, child.pid)
+        ips = _attach(config, paths, spec, child)
         _write_etc(pod, spec, ips)
         record = SandboxRecord(
             attempt=spec.attempt,
@@ -114,16 +113,22 @@ def _claim_ports(config: Config, paths: Paths, spec: SandboxSpec) -> list[int]:
     return claim_ports(config, paths, spec.uid, spec.owner, spec.ports)
 
 
-def _attach(config: Config, paths: Paths, spec: SandboxSpec, pid: int) -> tuple[str, ...]:
+def _attach(config: Config, paths: Paths, spec: SandboxSpec, child: PauseChild) -> tuple[str, ...]:
+    """The pod's addresses. Its namespaces stand on return; they are made beside the rest."""
     if spec.host_network:
+        child.wait_ready()
         return spec.host_ips
     from podrun.network.attach import attach
 
-    fd = namespace.open_namespace(pid, "net")
-    try:
-        return attach(config, paths, spec.uid, fd, spec.ports).ips
-    finally:
-        os.close(fd)
+    with ExitStack() as opened:
+
+        def netns() -> int:
+            child.wait_ready()
+            fd = namespace.open_namespace(child.pid, "net")
+            opened.callback(os.close, fd)
+            return fd
+
+        return attach(config, paths, spec.uid, netns, spec.ports).ips
 
 
 def _namespaces(pid: int, spec: SandboxSpec) -> dict[str, int]:

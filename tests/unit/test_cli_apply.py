@@ -343,7 +343,7 @@ def test_live_lines_are_gone_in_the_end(
         live.done("pod/web")
     lines = terminal.written.split("\n")
     assert max(len(line.replace("\x1b[K", "").replace("\x1b[J", "")) for line in lines) < 60
-    assert terminal.written.endswith("\x1b[1A\r\x1b[K\x1b[J")
+    assert terminal.written.endswith("\r\x1b[1A\x1b[K\x1b[J")
     assert capsys.readouterr().out == "pod/web created\n"
 
 
