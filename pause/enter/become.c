@@ -41,8 +41,15 @@ static struct {
     struct instruction *code;
 } filter = {.code = filter_code};
 
-int prepare_filter(const struct options *options)
+static int host_proc = -1;
+
+int prepare_confinement(const struct options *options)
 {
+    if (options->apparmor || options->selinux) {
+        host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (host_proc < 0)
+            return -1;
+    }
     if (!options->seccomp)
         return 0;
     int fd = open(options->seccomp, O_RDONLY | O_CLOEXEC);
@@ -84,6 +91,28 @@ static int set_capabilities(uint64_t bits)
     return syscall(SYS_capset, &header, data);
 }
 
+/* Never in the container's own /proc: what it has mounted there would confine nothing. */
+static void set_label(const char *name, const char *label, int status)
+{
+    int fd = openat(host_proc, name, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, label, strlen(label)) < 0)
+        fail(status, "become", label, errno);
+    close(fd);
+}
+
+static void set_labels(const struct options *options, int status)
+{
+    char change[4096 + sizeof("exec ")];
+
+    if (options->apparmor) {
+        snprintf(change, sizeof(change), "exec %s", options->apparmor);
+        set_label("self/attr/apparmor/exec", change, status);
+    }
+    if (options->selinux)
+        set_label("self/attr/exec", options->selinux, status);
+}
+
 static void install_filter(int status)
 {
     if (filter.count && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) < 0)
@@ -103,6 +132,8 @@ static uint64_t permitted(void)
 /* As podrun.container.confinement does it for the container itself, which says why in this order. */
 static void confine(const struct options *options, int status)
 {
+    set_labels(options, status);
+
     uint64_t installer = permitted() & 1ULL << CAPABILITY_SYS_ADMIN;
 
     if (drop_bounding(options->capabilities) < 0 ||

@@ -5,10 +5,10 @@
 #include "options.h"
 
 /*
- * Reads the seccomp filter, if there is one: called before the container's files are what is seen.
- * Returns 0, or -1 with errno.
+ * Reads the seccomp filter and opens the host's /proc, where they are needed: called before the
+ * container's files are what is seen. Returns 0, or -1 with errno.
  */
-int prepare_filter(const struct options *options);
+int prepare_confinement(const struct options *options);
 
 /*
  * Called in the forked child, its standard streams in place. Never returns; what failed is

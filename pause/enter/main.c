@@ -203,8 +203,8 @@ int main(int argc, char **argv)
         failed("open", "descriptors");
     fcntl(out[0], F_SETFL, O_NONBLOCK);
     set_oom_score();
-    if (prepare_filter(&options) < 0)
-        failed("read", options.seccomp);
+    if (prepare_confinement(&options) < 0)
+        failed("read", options.seccomp ? options.seccomp : "/proc");
     join_cgroups();
     join_namespaces();
     pid_t pid = start(out[1], null, why[1]);

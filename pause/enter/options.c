@@ -59,6 +59,10 @@ static void take(struct options *options, const char *name, const char *value)
         options->no_new_privileges = number(name, value, 0, 1);
     else if (!strcmp(name, "--seccomp"))
         options->seccomp = value;
+    else if (!strcmp(name, "--apparmor"))
+        options->apparmor = value;
+    else if (!strcmp(name, "--selinux"))
+        options->selinux = value;
     else if (!strcmp(name, "--oom-score"))
         options->oom_score = number(name, value, -1000, 1000);
     else if (!strcmp(name, "--directory") && value[0] == '/')

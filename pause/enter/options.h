@@ -23,6 +23,8 @@ struct options {
     uint64_t capabilities;        /* --capabilities: bit set, hexadecimal; all it may ever have */
     bool no_new_privileges;       /* --no-new-privileges: 0 or 1 */
     const char *seccomp;          /* --seccomp: file with a compiled filter; NULL: none */
+    const char *apparmor;         /* --apparmor: profile to change to; NULL: none */
+    const char *selinux;          /* --selinux: label to change to; NULL: none */
     int oom_score;                /* --oom-score: as in /proc/PID/oom_score_adj */
     const char *directory;        /* --directory: working directory, in the container */
     int64_t timeout_ms;           /* --timeout: milliseconds; 0: none */

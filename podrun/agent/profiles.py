@@ -12,15 +12,17 @@ from msgspec.structs import replace
 
 from podrun.agent import rights
 from podrun.api.pod import Container, Pod, SeccompProfile, SecurityContext
-from podrun.container import confinement, seccomp
+from podrun.container import apparmor, confinement, seccomp
 from podrun.container.spec import ContainerSpec
-from podrun.linux import capability
+from podrun.errors import PodrunError, Unavailable
+from podrun.linux import capability, lsm
 from podrun.node.config import Config
 from podrun.node.paths import Paths
 
 T = TypeVar("T")
 
 _UNCONFINED = "Unconfined"
+_CONFIG_ERROR = "CreateContainerConfigError"
 
 
 def confined(
@@ -31,9 +33,15 @@ def confined(
     Raises PodrunError (CreateContainerConfigError) for a profile that cannot be had.
     """
     context = container.security_context or SecurityContext()
-    filter_path = _seccomp(config, paths, pod, context, spec)
-    process = replace(spec.process, seccomp=filter_path)
-    return replace(spec, process=process, note=_missing(context, spec))
+    profile, without = _app_armor(pod, context, spec)
+    process = replace(
+        spec.process,
+        seccomp=_seccomp(config, paths, pod, context, spec),
+        apparmor=profile,
+        selinux=_se_linux(pod, context),
+    )
+    notes = filter(None, (_missing(context, spec), without))
+    return replace(spec, process=process, note="; ".join(notes))
 
 
 def _seccomp(
@@ -52,6 +60,56 @@ def _seccomp(
         return str(seccomp.localhost_filter(paths.seccomp_filters, paths.seccomp_profiles, name))
     held = confinement.kept_capabilities(spec.process)
     return str(seccomp.default_filter(paths.seccomp_filters, capability.names(held)))
+
+
+def _app_armor(pod: Pod, context: SecurityContext, spec: ContainerSpec) -> tuple[str, str]:
+    """The profile's name ("": none), and a note."""
+    shared = rights.of_pod(pod).app_armor_profile
+    profile = _decisive(spec.process.privileged, context.app_armor_profile, shared)
+    if profile is not None and profile.type == "Localhost":
+        return _app_armor_localhost(profile.localhost_profile or ""), ""
+    unsaid = profile is None
+    if not lsm.apparmor_enabled() or (unsaid and spec.process.privileged):
+        return "", ""
+    if profile is not None and profile.type == _UNCONFINED:
+        return "", ""
+    if not apparmor.can_load() and not lsm.apparmor_has(apparmor.DEFAULT):
+        return "", "" if unsaid else f"without AppArmor: {apparmor.PARSER} is not installed"
+    return apparmor.load_default(), ""
+
+
+def _app_armor_localhost(name: str) -> str:
+    if not lsm.apparmor_enabled():
+        raise Unavailable(
+            "Cannot enforce AppArmor: AppArmor is not enabled on the host",
+            hint="leave out appArmorProfile of type Localhost, or boot with AppArmor",
+            reason=_CONFIG_ERROR,
+        )
+    if not lsm.apparmor_has(name):
+        raise PodrunError(
+            f"apparmor profile not found: {name}",
+            hint=f"load it: {apparmor.PARSER} --replace FILE",
+            reason=_CONFIG_ERROR,
+        )
+    return name
+
+
+def _se_linux(pod: Pod, context: SecurityContext) -> str:
+    """The processes' label; parts that are not given are those of containers in the usual policy.
+
+    Files are not labelled: a type that may not use podrun's own files may not run at all.
+    """
+    wanted = context.se_linux_options or rights.of_pod(pod).se_linux_options
+    if wanted is None or not any((wanted.user, wanted.role, wanted.type, wanted.level)):
+        return ""
+    if not lsm.selinux_enabled():
+        raise Unavailable(
+            "Cannot set seLinuxOptions: SELinux is not enabled on the host",
+            hint="leave out seLinuxOptions",
+            reason=_CONFIG_ERROR,
+        )
+    role, kind = wanted.role or "system_r", wanted.type or "container_t"
+    return f"{wanted.user or 'system_u'}:{role}:{kind}:{wanted.level or 's0'}"
 
 
 def _decisive(privileged: bool, own: T | None, shared: T | None) -> T | None:

@@ -52,7 +52,9 @@ def all_checks(config: Config) -> Iterator[Found]:
         "controllers": controllers,
         "mount API": mount_api,
         "overlayfs": lambda: overlayfs(paths),
-        "seccomp": seccomp,
+        "seccomp": lambda: seccomp(config),
+        "AppArmor": apparmor,
+        "SELinux": selinux,
         "user namespaces": user_namespaces,
         "disk space": lambda: disk_space(paths),
     }
@@ -192,10 +194,39 @@ def _discard(directory: Path) -> None:
     rootfs.discard(directory / "upper")
 
 
-def seccomp() -> Found:
-    if Path("/proc/sys/kernel/seccomp/actions_avail").exists():
-        return Found("seccomp", OK, "filters")
-    return Found("seccomp", WARN, "this kernel has no filters", "CONFIG_SECCOMP_FILTER")
+def seccomp(config: Config) -> Found:
+    """Without filters nothing starts that does not say Unconfined, unless the node says so."""
+    from podrun.linux import seccomp
+
+    level = FAIL if config.seccomp_default else WARN
+    otherwise = "or seccompDefault: false in the configuration"
+    if not seccomp.available():
+        hint = f"a kernel with CONFIG_SECCOMP_FILTER, {otherwise}"
+        return Found("seccomp", level, "this kernel has no filters", hint)
+    if not seccomp.library_found():
+        hint = f"apt-get install libseccomp2, {otherwise}"
+        return Found("seccomp", level, f"{seccomp.LIBRARY} is not installed", hint)
+    return Found("seccomp", OK, "filters")
+
+
+def apparmor() -> Found:
+    from podrun.container import apparmor
+    from podrun.linux import lsm
+
+    if not lsm.apparmor_enabled():
+        return Found("AppArmor", OK, "not enabled: containers go without")
+    if lsm.apparmor_has(apparmor.DEFAULT) or apparmor.can_load():
+        return Found("AppArmor", OK, f"profile {apparmor.DEFAULT}")
+    text = f"containers go without: {apparmor.PARSER} is not installed"
+    return Found("AppArmor", WARN, text, "apt-get install apparmor")
+
+
+def selinux() -> Found:
+    from podrun.linux import lsm
+
+    if not lsm.selinux_enabled():
+        return Found("SELinux", OK, "not enabled: seLinuxOptions are refused")
+    return Found("SELinux", OK, "processes get a label where seLinuxOptions say so")
 
 
 def user_namespaces() -> Found:

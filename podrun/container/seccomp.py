@@ -67,6 +67,12 @@ def read_filter(path: str) -> bytes:
 
 
 def _kept(directory: Path, profile: Profile, name: str) -> Path:
+    if not seccomp.available():
+        raise Unavailable(
+            f"seccomp profile {name}: this kernel has no filters",
+            hint="seccompProfile: {type: Unconfined}, or seccompDefault: false for the node",
+            reason=_CONFIG_ERROR,
+        )
     machine = os.uname().machine.encode()
     key = hashlib.sha256(b"%d %s " % (_VERSION, machine) + msgspec.json.encode(profile))
     path = directory / f"{key.hexdigest()[:32]}.bpf"
@@ -94,7 +100,8 @@ def _compile(profile: Profile, name: str) -> bytes:
     except FileNotFoundError:
         raise Unavailable(
             f"seccomp profile {name}: {seccomp.LIBRARY} is not installed",
-            hint="apt-get install libseccomp2, or seccompProfile: {type: Unconfined}",
+            hint="apt-get install libseccomp2; or seccompProfile: {type: Unconfined}, "
+            "or seccompDefault: false for the node",
             reason=_CONFIG_ERROR,
         ) from None
 

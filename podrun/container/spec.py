@@ -45,6 +45,8 @@ class Process(msgspec.Struct, frozen=True, omit_defaults=True):
     no_new_privileges: bool = False
     privileged: bool = False
     seccomp: str = ""  # the compiled filter's path; "": unconfined
+    apparmor: str = ""  # a loaded profile; "": none
+    selinux: str = ""  # a label; "": podrun's own
 
 
 class ContainerSpec(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -105,8 +105,10 @@ def _arguments(record: ContainerRecord, who: user.User) -> tuple[str, ...]:
     found = ["--uid", str(who.uid), "--gid", str(who.gid), "--capabilities", f"{keep:x}"]
     found += ["--no-new-privileges", str(int(wanted.no_new_privileges))]
     found += ["--directory", wanted.cwd, "--oom-score", _oom_score(record.pid)]
-    if wanted.seccomp:
-        found += ["--seccomp", wanted.seccomp]
+    labels = {"--apparmor": wanted.apparmor, "--selinux": wanted.selinux}
+    for option, value in {"--seccomp": wanted.seccomp, **labels}.items():
+        if value:
+            found += [option, value]
     for group in who.groups:
         found += ["--group", str(group)]
     for directory in Group(record.cgroup).directories():
