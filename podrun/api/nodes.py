@@ -71,9 +71,16 @@ def documents(text: str | bytes) -> Iterator[Node]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         context = f"{error.context}: " if error.context else ""
-        raise Unreadable(f"{context}{error.problem}", mark.line + 1 if mark else 0) from None
+        hint = " (indent with blanks: YAML takes no tabs)" if _is_tab(error, mark, text) else ""
+        raise Unreadable(f"{context}{error.problem}{hint}", mark.line + 1 if mark else 0) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise Unreadable(str(error).splitlines()[0]) from None
+
+
+def _is_tab(error: yaml.MarkedYAMLError, mark: Any, text: str | bytes) -> bool:
+    lines = (text if isinstance(text, str) else text.decode(errors="replace")).splitlines()
+    found = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    return "cannot start any token" in str(error.problem) and found.lstrip(" ").startswith("\t")
 
 
 def _decoded(text: str | bytes) -> str:

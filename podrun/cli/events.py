@@ -16,15 +16,24 @@ from podrun.cli.output import Output, output_option
 @namespace_option
 @all_namespaces_option
 @output_option("json", "yaml", "name")
+@click.option("--for", "about", default="", metavar="POD", help="The same as POD.")
 @click.option("-w", "--watch", is_flag=True, help="Go on: print events as they happen.")
 @click.option("--no-headers", is_flag=True, help="Leave out the line of headings.")
 def command(
-    pod: str, namespace: str, everywhere: bool, output: Output, watch: bool, no_headers: bool
+    pod: str,
+    namespace: str,
+    everywhere: bool,
+    output: Output,
+    about: str,
+    watch: bool,
+    no_headers: bool,
 ) -> None:
     """Tell what happened, and why.
 
     Oldest first.
     """
-    name = parse_pod(pod) if pod else ""
+    if pod and about:
+        raise click.UsageError("a pod's name goes with no --for")
+    name = parse_pod(pod or about) if pod or about else ""
     query = EventQuery(name, namespace, everywhere, output, headers=not no_headers)
     show_events(query, watch=watch)

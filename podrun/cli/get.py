@@ -25,6 +25,7 @@ from podrun.cli.sorting import sort_option
 @output_option()
 @sort_option
 @click.option("-w", "--watch", is_flag=True, help="Go on: print a line whenever one changes.")
+@click.option("--show-labels", "labels", is_flag=True, help="One more column: the labels.")
 @click.option("--no-headers", is_flag=True, help="Leave out the line of headings.")
 def command(
     named: tuple[str, ...],
@@ -34,6 +35,7 @@ def command(
     output: Output,
     sort: str,
     watch: bool,
+    labels: bool,
     no_headers: bool,
 ) -> None:
     """Show objects of a type: pods or events.
@@ -60,5 +62,6 @@ def command(
         output=output,
         headers=not no_headers,
         sort=sort,
+        labels=labels,
     )
     return show_pods(listing, watch=watch)

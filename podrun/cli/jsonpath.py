@@ -5,6 +5,7 @@
     {.a[0]}     an element; [-1] the last; [*] all; [0:2] a slice
     {.a[?(@.type=="Ready")].status}     the elements for which ==, != or existence holds
     {"text"}    text with the escapes of JSON
+    {range .items[*]}…{end}     what stands between them, for each; paths in it start there
 
 Several results are separated by a blank. What does not exist prints nothing, as in kubectl.
 """
@@ -21,6 +22,7 @@ from podrun.errors import UsageError
 
 _LISTS = (list, tuple)  # objects that were never JSON have the latter
 
+Part = Callable[[Any], str]
 Step = Callable[[Any], Iterator[Any]]
 
 _TOKEN = re.compile(
@@ -40,13 +42,13 @@ def render(template: str, data: Any) -> str:
 
 def check(template: str) -> None:
     """Raises UsageError when ``template`` is none."""
-    list(_parts(template))
+    _parts(template)
 
 
 def values(path: str, data: Any) -> list[Any]:
     """What ``.a.b[0]`` (without braces) finds in ``data``."""
     found = [data]
-    for step in _steps(path.removeprefix("$")):
+    for step in _steps(path.lstrip("$@")):
         found = [inner for each in found for inner in step(each)]
     return found
 
@@ -56,13 +58,34 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _parts(template: str) -> Iterator[Callable[[Any], str]]:
+def _parts(template: str) -> list[Part]:
     if "{" not in template:  # kubectl takes .a.b for {.a.b}
         template = f"{{{template}}}"
-    for literal, expression in re.findall(
-        r"""([^{]+)|\{((?:"(?:\\.|[^"])*"|'[^']*'|[^{}"'])*)\}""", _closed(template)
-    ):
-        yield _part(literal, expression.strip())
+    found = re.findall(r"""([^{]+)|\{((?:"(?:\\.|[^"])*"|'[^']*'|[^{}"'])*)\}""", _closed(template))
+    return _block(iter(found), "")
+
+
+def _block(tokens: Iterator[tuple[str, str]], ranged: str) -> list[Part]:
+    """Up to the end of the range over ``ranged``, or of the template."""
+    parts: list[Part] = []
+    for literal, expression in tokens:
+        word, _, path = expression.strip().partition(" ")
+        if word == "end":
+            if not ranged:
+                raise UsageError("jsonpath {end}: there is no {range …} before it")
+            return parts
+        if word == "range":
+            parts.append(_range(path.strip(), _block(tokens, path or ".")))
+        else:
+            parts.append(_part(literal, expression.strip()))
+    if ranged:
+        raise UsageError(f"jsonpath {{range {ranged}}}: no {{end}} follows")
+    return parts
+
+
+def _range(path: str, body: list[Part]) -> Part:
+    list(_steps(path.lstrip("$@")))
+    return lambda data: "".join(part(each) for each in values(path, data) for part in body)
 
 
 def _closed(template: str) -> str:
@@ -72,15 +95,13 @@ def _closed(template: str) -> str:
     return template
 
 
-def _part(literal: str, expression: str) -> Callable[[Any], str]:
+def _part(literal: str, expression: str) -> Part:
     if literal:
         return lambda data: literal
     if expression[:1] in ("'", '"'):
         said = _unquoted(expression)
         return lambda data: said
-    if expression.partition(" ")[0] in ("range", "end"):
-        raise UsageError(f"jsonpath {{{expression}}}: not supported", hint="use -o json and jq")
-    list(_steps(expression.removeprefix("$")))  # a mistake is an error even without any object
+    list(_steps(expression.lstrip("$@")))  # a mistake is an error even without any object
     return lambda data: " ".join(map(text, values(expression, data)))
 
 

@@ -68,8 +68,9 @@ def command(
     if every and (container or name):
         raise click.UsageError("--all-containers goes with no container's name")
     if bool(pod) == bool(selector):
-        both = "a pod's name and --selector" if pod else "neither a pod nor --selector"
-        raise click.UsageError(f"{both}: give one of them")
+        both = "a pod's name goes with no --selector"
+        raise click.UsageError(both if pod else "name a pod, or choose some with --selector")
+    since_then = _since(since, since_time)
     reader = Reader(addresses=False)
     if pod:
         pods = [reader.find(parse_pod(pod), namespace)]
@@ -85,7 +86,7 @@ def command(
     request = Request(
         follow=follow,
         tail=tail if tail >= 0 else None,
-        since=_since(since, since_time),
+        since=since_then,
         timestamps=timestamps,
         previous=previous,
         prefix=len(pods) > 1 if prefix is None else prefix,

@@ -32,6 +32,7 @@ class Listing(msgspec.Struct, frozen=True):
     containers: bool = False
     headers: bool = True
     sort: str = ""  # a JSONPath; "": by name
+    labels: bool = False
 
     @property
     def wide(self) -> bool:
@@ -76,8 +77,11 @@ def header(listing: Listing) -> Cells:
     cells: Cells = ("NAME", "READY", "STATUS", "RESTARTS", "AGE")
     if listing.containers:
         cells = ("POD", "CONTAINER", "READY", "STATE", "RESTARTS", "IMAGE")
-    elif listing.wide:
+        return ("NAMESPACE", *cells) if listing.everywhere else cells
+    if listing.wide:
         cells = (*cells, "IP", "NODE", "QOS")
+    if listing.labels:
+        cells = (*cells, "LABELS")
     return ("NAMESPACE", *cells) if listing.everywhere else cells
 
 
@@ -93,6 +97,9 @@ def rows(reader: Reader, listing: Listing, stored: StoredPod, now: float) -> lis
     cells: Cells = (found.name, found.ready, found.status, found.restarts, found.age)
     if listing.wide:
         cells = (*cells, found.ip, found.node, found.qos)
+    if listing.labels:
+        labels = stored.pod.metadata.labels
+        cells = (*cells, ",".join(f"{name}={text}" for name, text in labels.items()) or "<none>")
     return [(*start, *cells)]
 
 

@@ -27,6 +27,7 @@ from podrun.cli.sorting import sort_option
 @sort_option
 @option("-c", "--containers", is_flag=True, help="One line for each container.")
 @option("-w", "--watch", is_flag=True, help="Go on: print a line whenever one changes.")
+@option("--show-labels", "labels", is_flag=True, help="One more column: the labels.")
 @option("--no-headers", is_flag=True, help="Leave out the line of headings.")
 def command(
     names: tuple[str, ...],
@@ -37,6 +38,7 @@ def command(
     sort: str,
     containers: bool,
     watch: bool,
+    labels: bool,
     no_headers: bool,
 ) -> None:
     """List pods.
@@ -52,5 +54,6 @@ def command(
         containers=containers,
         headers=not no_headers,
         sort=sort,
+        labels=labels,
     )
     show_pods(listing, watch=watch)

@@ -20,6 +20,7 @@ from podrun.pod.startup import wanted
 # times before it has failed once.
 PATIENCE = 3
 # Nothing passing about these: somebody has the port, the path is not what the manifest says.
+START_ERROR = "StartError"
 CERTAIN = ("HostPortConflict", "FailedMount")
 
 
@@ -96,11 +97,11 @@ def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
     if trouble is not None:
         return f"{name}: {trouble.reason}: {trouble.message}"
     run = known.current
-    if run is None or run.exit is None or known.backoff_seconds == 0:
+    if run is None or run.exit is None or not can_restart(pod, facts, container):
         return ""
-    if not can_restart(pod, facts, container):
-        return ""
-    return f"{name}: {_failure(run, run.exit.code)}"
+    if run.exit.reason == START_ERROR:  # nothing passing about that, either
+        return f"{name}: {run.exit.reason}: {run.exit.message}"
+    return f"{name}: {_failure(run, run.exit.code)}" if known.backoff_seconds else ""
 
 
 def _failure(run: Run, code: int) -> str:

@@ -113,7 +113,12 @@ def test_json_is_read_too_with_lines() -> None:
         ),
         ("a: [", "f.yaml:2: while parsing a flow node: did not find expected node content"),
         ("a: b: c", "f.yaml:1: mapping values are not allowed in this context"),
-        ("\ta: b", "f.yaml:1: while scanning for the next token: found character that cannot start any token"),
+        (
+            "\ta: b",
+            "f.yaml:1: while scanning for the next token: found character that cannot start any token"
+            " (indent with blanks: YAML takes no tabs)",
+        ),
+        ("a: @b", "f.yaml:1: while scanning for the next token: found character that cannot start any token"),
         ("a: 1\nb: 2\na: 3", 'f.yaml:3: the key "a" is already on line 1'),
         ("yes: 1", 'f.yaml:1: the key yes is not a string: quote it ("yes")'),
         ("? [a]\n: b", "f.yaml:1: a key must be a string"),
@@ -133,7 +138,7 @@ def test_json_is_read_too_with_lines() -> None:
         ("#" * (3 * 1024 * 1024 + 1), "f.yaml: larger than 3 MiB"),
         (b"\xff\xfe", "f.yaml: not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
     ],
-    ids=range(38),
+    ids=range(39),
 )  # fmt: skip
 def test_what_is_no_manifest(text: str | bytes, problem: str) -> None:
     if isinstance(text, str) and text.startswith(("a:", "b:", "yes", "?", "~:", "<<")):

@@ -264,6 +264,27 @@ def test_ps_watch_prints_what_changes(cli: Cli) -> None:
     assert process.returncode == 130
 
 
+def test_labels_are_shown(cli: Cli) -> None:
+    cli.pod("web", labels={"app": "web", "tier": "front"})
+    cli.pod("db")
+    for verb in (("ps",), ("get", "pods")):
+        assert words(cli(*verb, "--show-labels", "--no-headers").out) == [
+            "db 1/1 Running 0 10m <none>",
+            "web 1/1 Running 0 10m app=web,tier=front",
+        ]
+    assert words(cli("ps", "-A", "--show-labels").out)[0].endswith("AGE LABELS")
+    assert cli("ps", "-c", "--show-labels").code == 0
+
+
+def test_events_for_a_pod(cli: Cli) -> None:
+    for name in ("web", "db"):
+        stored = cli.pod(name)
+        cli.save(stored, (Event("Normal", "Started", f"of {name}", "", 1e9, 1e9),))
+    assert "of db" not in cli("events", "--for", "pod/web").out
+    assert cli("events", "--for", "pod/web").out == cli("events", "web").out
+    assert cli("events", "web", "--for", "web").code == 2
+
+
 # ── wait ────────────────────────────────────────────────────────────────────────────────────────
 
 

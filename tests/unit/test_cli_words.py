@@ -146,6 +146,10 @@ DATA: dict[str, Any] = {
         ("{.items[9]}", ""),
         ("{['kind']}", "List"),
         ('{"{x}"}', "{x}"),
+        ('{range .items[*]}{.metadata.name}={.n}{"\\n"}{end}', "a=1\nb=2\n"),
+        ("<{range .items[*]}[{range .metadata}{@.name}{end}]{end}>", "<[a][b]>"),
+        ('{range .conditions[?(@.status=="True")]}{.type}{end}', "Ready"),
+        ("{range .missing[*]}x{end}", ""),
     ],
 )
 def test_jsonpath(template: str, expected: str) -> None:
@@ -154,7 +158,7 @@ def test_jsonpath(template: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{.a", "{.a}}", "{range .items[*]}{.n}{end}", "{.a[}", "{.a[x]}", "{.a[?(@.b==c)]}", "{a b}"],
+    ["{.a", "{.a}}", "{range .items[*]}{.n}", "{.n}{end}", "{range .a[}{end}", "{.a[}", "{.a[x]}", "{.a[?(@.b==c)]}", "{a b}"],
 )
 def test_bad_jsonpath(template: str) -> None:
     with pytest.raises(UsageError, match="jsonpath"):

@@ -40,6 +40,18 @@ def test_the_first_failure_of_an_init_container_is_no_obstacle_the_second_is() -
     assert started_once(node.pod, node.facts)
 
 
+def test_a_command_that_does_not_exist_is_an_obstacle_at_once() -> None:
+    node = Node(pod("app"))
+    node.start_errors.add("app")
+    while not node.facts.containers.get("app") or not node.facts.containers["app"].current:
+        node.carry_out(node.plan().actions[0])
+    assert started_once(node.pod, node.facts)
+    assert obstacle(node.pod, node.facts) == "app: StartError: no such file"
+    node.start_errors.clear()
+    node.settle()
+    assert obstacle(node.pod, node.facts) == ""
+
+
 def test_a_container_that_cannot_be_created_is_an_obstacle_once_the_others_run() -> None:
     node = Node(pod("a", "b"))
     node.failing["a"] = "ErrImageNeverPull"
