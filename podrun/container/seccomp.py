@@ -27,7 +27,7 @@ from podrun.node.records import write_record
 
 #: raised when what a profile compiles to changes though the profile does not
 _VERSION = 1
-_PROFILE_MAX = 1 << 20
+_PROFILE_MAX = 256 << 10  # compiling takes time with the square of the rules
 _CONFIG_ERROR = "CreateContainerConfigError"
 
 
@@ -35,10 +35,10 @@ def default_filter(directory: Path, capabilities: Iterable[str]) -> Path:
     """Of RuntimeDefault, kept in ``directory``. Raises PodrunError."""
     profile = Profile(
         default=seccompdefault.ERRNO,
-        default_number=seccompdefault.ENOSYS,
+        default_number=seccompdefault.EPERM,
         architectures=seccompdefault.ARCHITECTURES.get(os.uname().machine, ()),
         rules=tuple(seccompdefault.rules(capabilities)),
-        enosys_above_listed=False,
+        enosys_above_listed=True,
     )
     return _kept(directory, profile, "RuntimeDefault")
 
@@ -122,7 +122,7 @@ def _read(profiles: Path, name: str) -> bytes:
             reason=_CONFIG_ERROR,
         ) from None
     if len(text) > _PROFILE_MAX:
-        raise PodrunError(f"seccomp profile {name} is larger than 1 MiB", reason=_CONFIG_ERROR)
+        raise PodrunError(f"seccomp profile {name} is larger than 256 KiB", reason=_CONFIG_ERROR)
     return text
 
 

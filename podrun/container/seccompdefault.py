@@ -1,7 +1,7 @@
 """The default seccomp profile ("RuntimeDefault"): what an ordinary application needs of the kernel.
 
-The lists are containerd's and docker's common ground. What they know and refuse fails with EPERM;
-a call that is newer than these lists fails with ENOSYS, so that a C library takes the older way.
+The lists are containerd's and docker's common ground. What they refuse fails with EPERM; a call
+that is newer than these lists fails with ENOSYS, so that a C library takes the older way.
 """
 
 from __future__ import annotations
@@ -135,13 +135,12 @@ _AF_VSOCK = 40  # reaches the hypervisor, past the network namespace
 
 
 def rules(capabilities: Iterable[str]) -> Iterator[Rule]:
-    """For a container with these ``capabilities`` (no CAP_); all else: ENOSYS."""
+    """For a container with these ``capabilities`` (no CAP_); all else: EPERM."""
     held = set(capabilities)
     yield Rule(ALLOWED, ALLOW)
     for value in _PERSONALITIES:
         yield Rule(("personality",), ALLOW, arguments=(Argument(0, Compare.EQ, value),))
     yield Rule(("socket",), ALLOW, arguments=(Argument(0, Compare.NE, _AF_VSOCK),))
-    yield Rule(("socket",), ERRNO, EPERM, arguments=(Argument(0, Compare.EQ, _AF_VSOCK),))
     granted = {name for c, names in WITH_CAPABILITY.items() if c in held for name in names.split()}
     yield Rule(tuple(sorted(granted)), ALLOW)
     known = {name for names in WITH_CAPABILITY.values() for name in names.split()}

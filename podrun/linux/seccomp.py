@@ -47,8 +47,8 @@ MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 # struct sock_filter's code (linux/bpf_common.h), and offsets in struct seccomp_data
 _LOAD, _EQUAL, _GREATER, _AT_LEAST, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
 _AT_NUMBER, _AT_ARCHITECTURE = 0, 4
-_AUDIT_ARCH_X86_64 = 0xC000003E
-_X32_BIT = 0x40000000
+#: from here on are numbers out of the row: ARM's private calls, and x32's, which shares its token
+_PRIVATE = 0xF0000
 
 ACTIONS_AVAILABLE = "/proc/sys/kernel/seccomp/actions_avail"
 
@@ -117,7 +117,7 @@ def compile_filter(
             _add(library, context, rule, action_value(default, default_number))
         program = _export(library, context)
     if enosys_above_listed:
-        program = _stub(library, rules) + program
+        program = _stubs(library, architectures, rules) + program
     if len(program) > MAX_INSTRUCTIONS * _INSTRUCTION_BYTES:
         raise OSError(errno.E2BIG, f"more than {MAX_INSTRUCTIONS} instructions", "filter")
     return program
@@ -176,25 +176,31 @@ def _export(library: ctypes.CDLL, context: ctypes.c_void_p) -> bytes:
         return file.read()
 
 
-def _stub(library: ctypes.CDLL, rules: Sequence[Rule]) -> bytes:
-    """In front of a filter: numbers above all that ``rules`` name, of the native architecture.
+def _stubs(library: ctypes.CDLL, architectures: Sequence[str], rules: Sequence[Rule]) -> bytes:
+    """In front of a filter: ENOSYS for numbers above all that ``rules`` name, by architecture.
 
-    A profile older than the kernel would forbid what it has never heard of, and a C library only
-    takes the older way (clone for clone3) when the new one is not there, as runc does it, too.
+    A list older than the kernel would forbid what it has never heard of, and a C library only
+    takes the older way (clone for clone3) when the new one is not there; runc does it, too.
     """
-    names = (name for rule in rules for name in rule.names)
-    numbers = [library.seccomp_syscall_resolve_name(name.encode()) for name in names]
-    native = library.seccomp_arch_native()
-    others = _X32_BIT if native == _AUDIT_ARCH_X86_64 else 0xFFFFFFFF  # x32 shares its token
-    steps = (
-        (_LOAD, 0, 0, _AT_ARCHITECTURE),
-        (_EQUAL, 0, 4, native),
-        (_LOAD, 0, 0, _AT_NUMBER),
-        (_AT_LEAST, 2, 0, others),
-        (_GREATER, 0, 1, max(numbers, default=_NO_SYSCALL) & 0xFFFFFFFF),
-        (_RETURN, 0, 0, action_value("SCMP_ACT_ERRNO", errno.ENOSYS)),
-    )
+    names = {name.encode() for rule in rules for name in rule.names}
+    others = [library.seccomp_arch_resolve_name(name.encode()) for name in architectures]
+    steps: list[tuple[int, int, int, int]] = []
+    for token in dict.fromkeys((library.seccomp_arch_native(), *filter(None, others))):
+        known = (library.seccomp_syscall_resolve_name_arch(token, name) for name in names)
+        newest = max((n for n in known if 0 <= n < _PRIVATE), default=None)
+        if newest is not None:
+            steps += _stub(token, newest)
     return b"".join(struct.pack("HBBI", *step) for step in steps)
+
+
+def _stub(token: int, newest: int) -> Iterator[tuple[int, int, int, int]]:
+    """(code, steps to skip when true, when false, value) of struct sock_filter."""
+    yield _LOAD, 0, 0, _AT_ARCHITECTURE
+    yield _EQUAL, 0, 4, token
+    yield _LOAD, 0, 0, _AT_NUMBER
+    yield _AT_LEAST, 2, 0, _PRIVATE
+    yield _GREATER, 0, 1, newest
+    yield _RETURN, 0, 0, action_value("SCMP_ACT_ERRNO", errno.ENOSYS)
 
 
 def _check(result: int, what: str) -> None:
