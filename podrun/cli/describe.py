@@ -108,7 +108,12 @@ def _conditions(status: PodStatus, width: int | None) -> Value:
         (each.type, each.status, ": ".join(filter(None, (each.reason, each.message))))
         for each in status.conditions
     ]
-    return table(("Type", "Status", "Why"), rows, width=width).splitlines() if rows else NONE
+    if not rows:
+        return NONE
+    header: tuple[str, ...] = ("Type", "Status", "Why")
+    if not any(why for *_, why in rows):
+        return table(header[:2], [each[:2] for each in rows]).splitlines()
+    return table(header, rows, width=width).splitlines()
 
 
 def _volume(volume: Volume) -> Value:

@@ -158,7 +158,17 @@ def test_jsonpath(template: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{.a", "{.a}}", "{range .items[*]}{.n}", "{.n}{end}", "{range .a[}{end}", "{.a[}", "{.a[x]}", "{.a[?(@.b==c)]}", "{a b}"],
+    [
+        "{.a",
+        "{.a}}",
+        "{range .items[*]}{.n}",
+        "{.n}{end}",
+        "{range .a[}{end}",
+        "{.a[}",
+        "{.a[x]}",
+        "{.a[?(@.b==c)]}",
+        "{a b}",
+    ],
 )
 def test_bad_jsonpath(template: str) -> None:
     with pytest.raises(UsageError, match="jsonpath"):
