@@ -58,6 +58,7 @@ class Changes:
         admitted = msgspec.convert(answer, admission.Admitted)
         for note in admitted.notes:
             self._progress({"note": note})
+        self._agent.capacity.check(admitted.pods)
         tasks = await self._accept_all(admitted.pods, request.owner_gid)
         if request.wait != "none":
             done = started_once if request.wait == "started" else _ready_or_over
@@ -116,10 +117,13 @@ class Changes:
         metadata = msgspec.structs.replace(
             pod.metadata, uid=str(uuid.uuid4()), generation=1, creation_timestamp=rfc3339(now)
         )
-        facts = Facts(accepted_at=now, replaces=replaces.stored.paths.uid if replaces else "")
-        stored = self._agent.store.create(
-            msgspec.structs.replace(pod, metadata=metadata), facts, owner_gid
+        pod = msgspec.structs.replace(pod, metadata=metadata)
+        facts = Facts(
+            accepted_at=now,
+            replaces=replaces.stored.paths.uid if replaces else "",
+            unfit=self._agent.capacity.consider(pod, now, later=replaces is not None),
         )
+        stored = self._agent.store.create(pod, facts, owner_gid)
         task = self._agent.add(stored)
         task.accepted()
         self._new.append(task)
@@ -138,6 +142,8 @@ class Changes:
         self._agent.store.save_pod(task.stored)
         for known in task.facts.containers.values():
             known.trouble = None  # of the old definition: the new one is tried at once
+        if task.facts.unfit is not None:
+            self._agent.capacity.review()  # it may fit as it is now
         task.changed()
         task.wake()
 

@@ -81,6 +81,7 @@ class Agent:
     async def serve(self, listener: socket.socket) -> None:
         """Until asked to leave, or idle for long enough."""
         listener.setblocking(False)
+        self._idle_since = time.monotonic()  # not from the start, which may have taken long
         server = await asyncio.start_unix_server(self._client, sock=listener, limit=MAX_REQUEST)
         try:
             while not self._leaving and (left := self._time_to_idle()) != 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from podrun.api import quantity
+from podrun.api.amounts import amounts, as_quantity, effective
 from podrun.api.pod import (
     Container,
     ContainerPort,
@@ -35,11 +36,15 @@ def _spec(spec: PodSpec) -> PodSpec:
     grace = spec.termination_grace_period_seconds
     links = spec.enable_service_links
     host = spec.host_network
-    return replace(
+    spec = replace(
         spec,
         init_containers=tuple(_container(each, host, init=True) for each in spec.init_containers),
         containers=tuple(_container(each, host) for each in spec.containers),
+    )
+    return replace(
+        spec,
         volumes=tuple(_volume(each) for each in spec.volumes),
+        resources=_whole(spec),
         restart_policy=spec.restart_policy or "Always",
         termination_grace_period_seconds=30 if grace is None else grace,
         dns_policy=spec.dns_policy or "ClusterFirst",
@@ -124,6 +129,21 @@ def _resources(resources: ResourceRequirements) -> ResourceRequirements:
     limits = {name: _canonical(text) for name, text in resources.limits.items()}
     requests = {name: _canonical(text) for name, text in resources.requests.items()}
     return ResourceRequirements(limits=limits, requests={**limits, **requests})
+
+
+def _whole(spec: PodSpec) -> ResourceRequirements | None:
+    """Of the pod: a limit is the request too, unless a container asks for something of it; then
+    the request is what the containers ask for together."""
+    if spec.resources is None or not (spec.resources.limits or spec.resources.requests):
+        return None
+    given = _resources(spec.resources)
+    requests = {name: _canonical(text) for name, text in spec.resources.requests.items()}
+    try:
+        asked = effective(spec, lambda container: amounts(container.requests))
+    except ValueError:
+        return given  # ``validate`` reports it
+    together = {name: as_quantity(name, amount) for name, amount in asked.items()}
+    return replace(given, requests={**given.limits, **together, **requests})
 
 
 def _canonical(text: str) -> str:

@@ -155,6 +155,7 @@ class PodSpec(Object, kw_only=True, frozen=True):
     init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    resources: ResourceRequirements | None = None  # of the pod as a whole
     restart_policy: str = ""  # Always, OnFailure, Never
     termination_grace_period_seconds: int | None = None
     active_deadline_seconds: int | None = None

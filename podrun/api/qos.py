@@ -6,14 +6,20 @@ Zero is as good as absent (k8s.io/kubernetes pkg/apis/core/v1/helper/qos).
 from __future__ import annotations
 
 from podrun.api import quantity
-from podrun.api.container import Container
+from podrun.api.container import Container, ResourceRequirements
 from podrun.api.pod import Pod
 
 _RESOURCES = ("cpu", "memory")
 
 
 def qos_class(pod: Pod) -> str:
-    """Guaranteed, Burstable or BestEffort. Raises ValueError for what is no quantity."""
+    """Guaranteed, Burstable or BestEffort. Raises ValueError for what is no quantity.
+
+    Resources of the pod as a whole, if it has any, decide instead of its containers'.
+    """
+    whole = pod.spec.resources
+    if whole is not None and (_amounts(whole.requests) or _amounts(whole.limits)):
+        return "Guaranteed" if _is_guaranteed(whole) else "Burstable"
     containers = pod.spec.all_containers
     if not any(_amounts(each.requests) or _amounts(each.limits) for each in containers):
         return "BestEffort"
@@ -25,6 +31,6 @@ def _amounts(quantities: dict[str, str]) -> dict[str, int]:
     return {name: amount for name, amount in found.items() if amount > 0}
 
 
-def _is_guaranteed(container: Container) -> bool:
-    limits = _amounts(container.limits)
-    return len(limits) == len(_RESOURCES) and {**limits, **_amounts(container.requests)} == limits
+def _is_guaranteed(its: Container | ResourceRequirements) -> bool:
+    limits = _amounts(its.limits)
+    return len(limits) == len(_RESOURCES) and {**limits, **_amounts(its.requests)} == limits

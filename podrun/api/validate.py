@@ -12,6 +12,7 @@ from podrun.api import names
 from podrun.api.pod import HostAlias, Pod, PodDNSConfig, PodSpec, Volume
 from podrun.api.problem import Problem
 from podrun.api.validate_container import containers
+from podrun.api.validate_resources import whole_resources
 from podrun.api.validate_rules import (
     MAX_INT32,
     PULL_POLICIES,
@@ -64,6 +65,7 @@ def labels(path: str, pairs: dict[str, str]) -> Iterator[Problem]:
 
 def _spec(spec: PodSpec) -> Iterator[Problem]:
     yield from containers(spec)
+    yield from whole_resources("spec.resources", spec)
     yield from _volumes(spec.volumes)
     yield from choice("spec.restartPolicy", spec.restart_policy, ("Always", "OnFailure", "Never"))
     yield from _times(spec)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from podrun.api import names, quantity
+from podrun.api import names
 from podrun.api.container import Container, ContainerPort, VolumeMount
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
 from podrun.api.validate_probe import no_probes_nor_hooks, probes_and_hooks
 from podrun.api.validate_resize import resizes
+from podrun.api.validate_resources import container_resources
 from podrun.api.validate_restart import restarts
 from podrun.api.validate_rules import (
     PULL_POLICIES,
@@ -27,8 +28,6 @@ from podrun.api.validate_rules import (
     required,
 )
 from podrun.api.validate_security import container_security
-
-_RESOURCES = ("cpu", "memory")
 
 
 def containers(spec: PodSpec) -> Iterator[Problem]:
@@ -62,7 +61,7 @@ def _container(path: str, container: Container, spec: PodSpec) -> Iterator[Probl
     yield from _ports(f"{path}.ports", container.ports, spec)
     yield from _environment(f"{path}.env", container)
     yield from _mounts(f"{path}.volumeMounts", container.volume_mounts, spec)
-    yield from _resources(f"{path}.resources", container)
+    yield from container_resources(f"{path}.resources", container)
     yield from container_security(
         f"{path}.securityContext",
         container.security_context,
@@ -178,38 +177,6 @@ def _sub_path(path: str, value: str) -> Iterator[Problem]:
         yield invalid(path, value, "must not contain '..'")
     if "\0" in value:
         yield invalid(path, value, "must not contain a null character")
-
-
-def _resources(path: str, container: Container) -> Iterator[Problem]:
-    for name, text in container.limits.items():
-        yield from _resource(f"{path}.limits[{name}]", name, text)
-    for name, text in container.requests.items():
-        if container.limits.get(name) != text:  # else it is only the limit's default
-            yield from _resource(f"{path}.requests[{name}]", name, text)
-    for name in container.limits.keys() & container.requests.keys():
-        limit, request = _nanos(container.limits[name]), _nanos(container.requests[name])
-        if limit is not None and request is not None and request > limit:
-            why = f"must be less than or equal to {name} limit of {container.limits[name]}"
-            yield invalid(f"{path}.requests[{name}]", container.requests[name], why)
-
-
-def _resource(path: str, name: str, text: str) -> Iterator[Problem]:
-    if name == "ephemeral-storage" or name.startswith("hugepages-") or "/" in name:
-        yield Problem(path, "podrun does not support this resource yet")
-    elif name not in _RESOURCES:
-        yield invalid(path, name, "must be a standard resource for containers: cpu or memory")
-    value = _nanos(text)
-    if value is None:
-        yield invalid(path, text, "must be a quantity such as 250m, 1.5 or 64Mi")
-    elif value < 0:
-        yield invalid(path, text, "must be greater than or equal to 0")
-
-
-def _nanos(text: str) -> int | None:
-    try:
-        return quantity.nanos(text)
-    except ValueError:
-        return None
 
 
 def _message(path: str, container: Container) -> Iterator[Problem]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 import msgspec
 
-from podrun.api import quantity
+from podrun.api.amounts import RESOURCES, Amounts, amounts, effective
 from podrun.api.pod import Container, Pod
+from podrun.api.qos import qos_class
 from podrun.pod.runs import is_sidecar
 
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
 MIN_SHARES, MAX_SHARES = 2, 262144
 QUOTA_PERIOD, MIN_QUOTA = 100_000, 1_000  # microseconds
-RESOURCES = ("cpu", "memory")
 
-# cpu in thousandths, memory in bytes; a resource that is not named is absent.
-Amounts = dict[str, int]
+__all__ = ["RESOURCES", "Amounts", "amounts", "limits", "qos_class", "requests"]
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -29,20 +26,18 @@ class Figures(msgspec.Struct, frozen=True):
 
 def requests(pod: Pod) -> Amounts:
     """The effective request: what a scheduler must find free."""
-    return _effective(pod, lambda container: amounts(container.requests))
+    whole = pod.spec.resources
+    own = amounts(whole.requests) if whole is not None else {}
+    return effective(pod.spec, lambda container: amounts(container.requests)) | own
 
 
 def limits(pod: Pod) -> Amounts:
     """The effective limits; of a resource which some container leaves open, no limit follows."""
-    return _effective(pod, lambda container: amounts(container.limits))
+    return effective(pod.spec, lambda container: amounts(container.limits)) | _whole_limits(pod)
 
 
-def qos_class(pod: Pod) -> str:
-    """Init containers count like all others."""
-    containers = pod.spec.all_containers
-    if not any(amounts(c.requests) or amounts(c.limits) for c in containers):
-        return BEST_EFFORT
-    return GUARANTEED if all(_is_guaranteed(c) for c in containers) else BURSTABLE
+def _whole_limits(pod: Pod) -> Amounts:
+    return amounts(pod.spec.resources.limits) if pod.spec.resources is not None else {}
 
 
 def cpu_shares(milli_cpu: int) -> int:
@@ -71,10 +66,12 @@ def resources_hash(container: Container) -> str:
 
 
 def pod_figures(pod: Pod) -> Figures:
-    """A limit is set for the pod only where every one of its containers declares it."""
-    allowed = limits(pod)
+    """A limit is set for the pod where it has one as a whole, or all its containers declare it."""
+    allowed, whole = limits(pod), _whole_limits(pod)
     for resource in RESOURCES:
-        if not all(resource in amounts(c.limits) for c in pod.spec.all_containers):
+        if resource not in whole and not all(
+            resource in amounts(c.limits) for c in pod.spec.all_containers
+        ):
             allowed.pop(resource, None)
     milli_cpu = 0 if qos_class(pod) == BEST_EFFORT else requests(pod).get("cpu", 0)
     return _figures(milli_cpu, allowed)
@@ -85,11 +82,22 @@ def oom_score_adj(pod: Pod, container: Container, capacity: int) -> int:
 
     A sidecar is no likelier to be killed than the app containers it serves.
     """
-    own = _oom_score_adj(pod, amounts(container.requests).get("memory", 0), capacity)
+    share = _share_of_whole(pod)
+    asked = amounts(container.requests).get("memory", 0)
+    own = _oom_score_adj(pod, asked + share, capacity)
     if not is_sidecar(pod, container) or not pod.spec.containers:
         return own
     smallest = min(amounts(c.requests).get("memory", 0) for c in pod.spec.containers)
-    return min(own, _oom_score_adj(pod, smallest, capacity))
+    return min(own, _oom_score_adj(pod, smallest + share, capacity))
+
+
+def _share_of_whole(pod: Pod) -> int:
+    """Of the memory the pod asks for beyond its containers' requests, the part of each of them."""
+    whole = pod.spec.resources
+    asked = amounts(whole.requests).get("memory", 0) if whole is not None else 0
+    containers = pod.spec.all_containers
+    rest = asked - sum(amounts(c.requests).get("memory", 0) for c in containers)
+    return max(rest, 0) // max(len(containers), 1)
 
 
 def _oom_score_adj(pod: Pod, memory_request: int, capacity: int) -> int:
@@ -105,39 +113,4 @@ def _figures(milli_cpu: int, allowed: Amounts) -> Figures:
         cpu_shares=cpu_shares(milli_cpu),
         cpu_quota_us=None if not quota else cpu_quota(quota),
         memory_limit=allowed.get("memory"),
-    )
-
-
-def _effective(pod: Pod, amounts: Callable[[Container], Amounts]) -> Amounts:
-    """max(app containers + sidecars, each init container + the sidecars started before it)."""
-    sidecars: Amounts = {}
-    highest: Amounts = {}
-    for container in pod.spec.init_containers:
-        step = _sum((sidecars, amounts(container)))
-        if is_sidecar(pod, container):
-            sidecars = step
-        highest = {name: max(highest.get(name, 0), step.get(name, 0)) for name in highest | step}
-    together = _sum((sidecars, *(amounts(container) for container in pod.spec.containers)))
-    return {name: max(highest.get(name, 0), together.get(name, 0)) for name in highest | together}
-
-
-def _sum(parts: Iterable[Amounts]) -> Amounts:
-    total: Amounts = {}
-    for part in parts:
-        for name, amount in part.items():
-            total[name] = total.get(name, 0) + amount
-    return total
-
-
-def amounts(quantities: dict[str, str]) -> Amounts:
-    # Zero is as good as absent, in Kubernetes' QoS rules and in a cgroup.
-    read = {"cpu": quantity.milli_cpu, "memory": quantity.bytes}
-    found = {name: read[name](quantities[name]) for name in RESOURCES if name in quantities}
-    return {name: amount for name, amount in found.items() if amount > 0}
-
-
-def _is_guaranteed(container: Container) -> bool:
-    asked, allowed = amounts(container.requests), amounts(container.limits)
-    return all(
-        name in allowed and asked.get(name, allowed[name]) == allowed[name] for name in RESOURCES
     )

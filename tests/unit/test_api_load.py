@@ -444,10 +444,13 @@ _KEYS = st.sampled_from(
     sorted({*SCHEMA["Pod"], *SCHEMA["PodSpec"], *SCHEMA["Container"], "items", "labels", "<<"})
 )
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-_TREES = st.recursive(
-    _LEAVES | st.sampled_from(["v1", "Pod", "List"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
-    max_leaves=20,
+_TREES: st.SearchStrategy[object] = st.deferred(
+    lambda: (
+        _LEAVES
+        | st.sampled_from(["v1", "Pod", "List"])
+        | st.lists(_TREES, max_size=3)
+        | st.dictionaries(_KEYS, _TREES, max_size=3)
+    )
 )
 
 
