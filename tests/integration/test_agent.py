@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
 
 import pytest
 
-from podrun.agent import worker
-from podrun.errors import Conflict, MechanismFailed
+from podrun.agent import admission, worker
+from podrun.errors import Conflict, InvalidManifest, MechanismFailed
 from tests.node import Node, wait_until
 
 POD = """
@@ -86,8 +88,11 @@ def _read(path: str) -> bytes:
         b"not json\n",
         b'{"version":1}\n',
         b'{"version":99,"verb":"ping"}\n',
-        b'{"version":1,"verb":"apply","pods":[{"spec":',
-        b'{"version":1,"verb":"apply","pods":"x"}\n',
+        b'{"version":1,"verb":"apply","sources":[{"name":',
+        b'{"version":1,"verb":"apply","sources":"x"}\n',
+        b'{"version":1,"verb":"apply","sources":[{"name":"x","size":-1}]}\n',
+        b'{"version":1,"verb":"apply","sources":[{"name":"x","size":20000000}]}\n',
+        b'{"version":1,"verb":"apply","sources":[{"name":"x","size":9}]}\nshort',
         b"[" * 100_000 + b"\n",
         b"x" * (17 << 20),
         bytes(range(256)) * 10,
@@ -106,6 +111,50 @@ def test_a_client_that_sends_garbage_hurts_nobody(node: Node, garbage: bytes) ->
         except (BrokenPipeError, ConnectionResetError):
             pass
     assert "done" in ping(node)
+
+
+def test_a_line_that_is_too_long_is_said_to_be(node: Node) -> None:
+    start(node)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(node.paths.socket))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(b"x" * (40 << 20))
+        answer = json.loads(client.makefile("rb").readline())
+    assert answer["error"]["kind"] == "UsageError"
+    assert answer["error"]["message"] == "a request is longer than 16 MiB"
+    log = node.paths.agent_log
+    assert not log.exists() or "longer than" not in log.read_text()
+
+
+def test_manifests_are_admitted_by_the_agent_or_without_one(fresh_node: Node) -> None:
+    """The same words and exit code, and nothing changed; no agent is started for a bad manifest."""
+    bad = POD + "---\n" + POD.replace("name: web", "name: Bad")
+    without = fresh_node.apply_text(bad, check=False)
+    assert fresh_node.agent_pid() is None and not fresh_node.paths.pods.exists()
+    good = POD.replace("web", "first")
+    assert fresh_node.apply_text(good).stdout == "pod/first created\n"
+    beside = fresh_node.apply_text(bad, check=False)
+    assert (beside.returncode, beside.stderr) == (without.returncode, without.stderr)
+    assert without.returncode == 3 and "metadata.name" in without.stderr
+    elsewhere = POD.replace("{name: web}", "{name: web, namespace: a}")
+    other = fresh_node.apply_text(elsewhere, "-n", "b", check=False)
+    assert (other.returncode, other.stdout) == (2, "") and "but -n says b" in other.stderr
+    assert fresh_node.podrun("get", "pods", "-A", "-o", "name").stdout == "pod/first\n"
+    noted = fresh_node.apply_text(POD.replace("spec:", "spec:\n  nodeSelector: {a: b}", 1))
+    assert noted.stdout == "pod/web created\n" and noted.stderr.startswith("note: ")
+
+
+def test_what_admits_is_bounded() -> None:
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(InvalidManifest):
+            admission.admit_here([(b"", "x")], "", "")
+        limits = [
+            resource.getrlimit(each)[1] for each in (resource.RLIMIT_CPU, resource.RLIMIT_DATA)
+        ]
+        os._exit(0 if all(0 < limit <= 4 << 30 for limit in limits) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_many_silent_clients_hurt_nobody(node: Node) -> None:
