@@ -70,7 +70,11 @@ class _Server:
         log = self.directory / f"{type(self).__name__.lower()}.log"
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=PROJECT
+                ["setpriv", "--pdeathsig", "KILL", *self.command()],  # a killed run leaves nothing
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=PROJECT,
             )
         try:
             self.host = wait_until(lambda: self._listening(log), what=f"{log.name}: a port")

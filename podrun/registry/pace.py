@@ -35,6 +35,7 @@ class Pace(io.RawIOBase):
         self._allowed = HEADER_BYTES
         self._waited = 0.0
         self._received = 0
+        self.ended = False
 
     def headers_done(self) -> None:
         self.deadline = None
@@ -50,6 +51,7 @@ class Pace(io.RawIOBase):
         before = time.monotonic()
         self._sock.settimeout(self._patience(before))
         count: int = self._raw.readinto(buffer)
+        self.ended = not count
         self._account(count, time.monotonic() - before)
         return count
 
@@ -95,14 +97,17 @@ class PacedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         try:
             super().begin()
-            self._check_length()
+            self._check_headers()
         except BaseException:
             self.close()  # http.client does so only after some errors; the socket would stay open
             raise
         self.pace.headers_done()
 
-    def _check_length(self) -> None:
-        """urllib3 would refuse it too, but then nobody closes the socket."""
+    def _check_headers(self) -> None:
+        """http.client takes headers that were cut for whole ones; urllib3 refuses two lengths, but
+        then nobody closes the socket."""
+        if self.pace.ended:
+            raise http.client.IncompleteRead(b"")
         said = ",".join(self.headers.get_all("content-length", ()))
         if len({length.strip() for length in said.split(",")}) > 1:
             raise http.client.HTTPException("more than one Content-Length")

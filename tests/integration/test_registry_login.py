@@ -219,6 +219,25 @@ def test_a_login_does_not_follow_a_redirect(basic: Registry, tmp_path: Path) -> 
         assert not any("authorization" in one["headers"] for one in cdn.requests())
 
 
+def test_a_challenge_of_another_host_is_not_answered(
+    basic: Registry, tokens: TokenServer, tmp_path: Path
+) -> None:
+    with (
+        Misbehaving(tmp_path / "front", basic.host) as front,
+        Misbehaving(tmp_path / "cdn", basic.host) as cdn,
+        Misbehaving(tmp_path / "thief", tokens.host) as thief,
+    ):
+        challenge = {"WWW-Authenticate": f'Bearer realm="http://{thief.host}/token"'}
+        cdn.faults({"do": "answer", "status": 401, "headers": challenge})
+        front.faults({"match": "blobs", "do": "redirect", "to": f"http://{cdn.host}{{path}}"})
+        with (
+            Repository(front.endpoint("app"), Keys(ANNA), patience=QUICK) as repository,
+            pytest.raises(RegistryError, match=r"where the registry sent us, answered 401"),
+        ):
+            repository.blob("sha256:" + "0" * 64, 5).read()
+        assert thief.requests() == []
+
+
 def test_a_realm_without_tls_gets_nothing_from_a_registry_with(
     layout: Path, tokens: TokenServer, tmp_path: Path
 ) -> None:

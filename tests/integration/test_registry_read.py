@@ -306,6 +306,14 @@ def test_a_manifest_that_is_too_long_is_refused_before_it_is_read(lab: Lab) -> N
         repository.manifest("v1", 100)
 
 
+@pytest.mark.parametrize("head", ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 404 No\r\n\r\n"])
+def test_a_body_without_end_is_not_kept(lab: Lab, head: str) -> None:
+    lab.faults({"match": "manifests", "do": "raw", "head": head, "repeat": "x" * 9999, "count": -1})
+    with lab.repository() as repository, pytest.raises(RegistryError) as caught:
+        repository.manifest("v1", LIMIT)
+    assert f"more than {LIMIT} bytes" in caught.value.message or caught.value.status == 404
+
+
 def test_a_blob_of_another_length_is_refused(lab: Lab) -> None:
     for size in (lab.size - 1, lab.size + 1):
         with lab.repository() as repository, pytest.raises(RegistryError) as caught:
