@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import msgspec
+from msgspec.structs import replace
 
 from podrun.agent import logrotate, mounts, profiles, rights, translate
 from podrun.agent.localimages import found_of
@@ -34,6 +35,7 @@ def create_sandbox(node: Node, stored: StoredPod, attempt: int) -> tuple[str, ..
     for volume in mounts.volumes(stored.pod):
         volumes.make(volume, stored.paths, owner)
     spec = translate.sandbox_spec(node.config, stored.pod, attempt, node.name, node.host_ips)
+    spec = replace(spec, seccomp=profiles.of_pause(node.paths))
     return sandbox.create(node.config, node.paths, stored.paths, spec).ips
 
 

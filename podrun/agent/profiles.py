@@ -44,6 +44,14 @@ def confined(
     return replace(spec, process=process, note="; ".join(notes))
 
 
+def of_pause(paths: Paths) -> str:
+    """Its filter, as containerd's; "" where there is none to be had, which no pod has asked for."""
+    try:
+        return str(seccomp.default_filter(paths.seccomp_filters, ()))
+    except PodrunError:
+        return ""
+
+
 def _seccomp(
     config: Config, paths: Paths, pod: Pod, context: SecurityContext, spec: ContainerSpec
 ) -> str:

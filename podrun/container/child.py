@@ -177,8 +177,8 @@ def execute(args: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
             os.execve(f"{directory or '.'}/{name}", args, environment)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except PermissionError:
-            failure = errno.EACCES  # go on: another directory may have one that runs
+        except PermissionError as error:
+            failure = error.errno or errno.EACCES  # go on: another directory may have one that runs
     if failure == errno.ENOENT:
         raise FileNotFoundError(failure, "executable file not found in $PATH", name)
     raise PermissionError(failure, os.strerror(failure), name)

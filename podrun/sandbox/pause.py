@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from podrun.cgroup.group import Group
 from podrun.errors import MechanismFailed
-from podrun.linux import capability, mount, namespace, process
+from podrun.linux import capability, mount, namespace, process, seccomp
 from podrun.sandbox import sysctls
 from podrun.sandbox.spec import SandboxSpec
 
@@ -85,12 +85,15 @@ def _child(
         channel.send(b"ready")  # the worker attaches the network while we go on
         step = "make the sandbox's root"
         binary = BINARY.read_bytes()
+        program = Path(spec.seccomp).read_bytes() if spec.seccomp else b""
         _make_root(binary)
         step = "give up its rights"
         _confine(inherited)
         if not channel.recv(1):
             os._exit(0)  # nobody wants this sandbox any more
         step = "execute pause"
+        if program:
+            seccomp.install(program)
         os.execve("/pause", ["/pause"], {})
     except BaseException as error:  # a forked child never returns
         with contextlib.suppress(OSError):

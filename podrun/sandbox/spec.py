@@ -43,6 +43,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     cpu_quota_us: int | None = None
     memory_bytes: int | None = None
     sysctls: dict[str, str] = {}
+    seccomp: str = ""  # pause's compiled filter; "": none
 
 
 class SandboxRecord(msgspec.Struct, frozen=True, omit_defaults=True):
