@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from podrun.agent.expansion import expand, references
+from podrun.api import quantity
 from podrun.api.pod import Container, Pod, VolumeMount
+from podrun.api.pod import Volume as PodVolume
 from podrun.container.spec import VolumeMount as Mount
 from podrun.errors import PodrunError
+from podrun.pod.resources import pod_figures
 from podrun.volume.spec import Volume
 
 
@@ -17,9 +20,23 @@ def volumes(pod: Pod) -> tuple[Volume, ...]:
         if volume.host_path is not None:
             host = volume.host_path
             found.append(Volume(volume.name, "hostPath", host.path, host.type or ""))
+        elif volume.image is not None:
+            found.append(Volume(volume.name, "image"))
         else:
-            found.append(Volume(volume.name, "emptyDir" if volume.image is None else "image"))
+            found.append(_empty_dir(pod, volume))
     return tuple(found)
+
+
+def _empty_dir(pod: Pod, volume: PodVolume) -> Volume:
+    """In memory it has the size of its limit, or the pod's limit of memory if that is smaller: what
+    is in it counts as memory of the containers that write it."""
+    source = volume.empty_dir
+    if source is None or source.medium != "Memory":
+        return Volume(volume.name, "emptyDir")
+    limits = [pod_figures(pod).memory_limit or 0]
+    limits += [quantity.bytes(source.size_limit)] if source.size_limit else []
+    size = min((limit for limit in limits if limit), default=0)
+    return Volume(volume.name, "emptyDir", memory=True, size_bytes=size)
 
 
 def mounts(

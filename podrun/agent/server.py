@@ -23,6 +23,7 @@ from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.pulls import Pulls
+from podrun.agent.storage import StorageWatch
 from podrun.agent.turns import Turns
 from podrun.errors import MechanismFailed, PodrunError, Unavailable, UsageError
 from podrun.pod.progress import is_finished
@@ -43,6 +44,7 @@ class Agent:
         self._pulls = Pulls(node)
         self._image_gc = ImageGc(node, lambda: [task.stored for task in self.tasks.values()])
         self.capacity = Capacity(node, self.tasks.values)
+        self._storage = StorageWatch(self.tasks.values)
         self._clients = 0
         self._idle_since = time.monotonic()
         self._leaving = False
@@ -92,6 +94,7 @@ class Agent:
             server.close()
             self._logs.stop()
             self._image_gc.close()
+            self._storage.close()
 
     def leave(self) -> None:
         """Pods go on without us; the next agent adopts them."""
@@ -124,6 +127,7 @@ class Agent:
     def _changed(self) -> None:
         self._recheck.set()
         self.capacity.heard()
+        self._storage.heard()
 
     async def _drive(self, task: PodTask) -> None:
         await task.run()

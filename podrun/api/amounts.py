@@ -9,6 +9,7 @@ from podrun.api.container import Container
 from podrun.api.pod import PodSpec
 
 RESOURCES = ("cpu", "memory")
+STORAGE = "ephemeral-storage"  # limited by eviction (``podrun.pod.storage``), not by a cgroup
 
 # cpu in thousandths, memory in bytes; a resource that is not named is absent.
 Amounts = dict[str, int]

@@ -12,7 +12,7 @@ from podrun.api import names
 from podrun.api.pod import HostAlias, Pod, PodDNSConfig, PodSpec, Volume
 from podrun.api.problem import Problem
 from podrun.api.validate_container import containers
-from podrun.api.validate_resources import whole_resources
+from podrun.api.validate_resources import amount, whole_resources
 from podrun.api.validate_rules import (
     MAX_INT32,
     PULL_POLICIES,
@@ -110,10 +110,12 @@ def _source(path: str, volume: Volume) -> Iterator[Problem]:
         yield forbidden(f"{path}.{name}", "may not specify more than 1 volume type")
     if volume.empty_dir is not None and volume.empty_dir.medium:
         medium = volume.empty_dir.medium
-        if medium == "Memory" or medium.startswith("HugePages"):
+        if medium.startswith("HugePages"):
             yield not_yet(f"{path}.emptyDir.medium", medium)
         else:
             yield from choice(f"{path}.emptyDir.medium", medium, ("", "Memory", "HugePages"))
+    if volume.empty_dir is not None and volume.empty_dir.size_limit is not None:
+        yield from amount(f"{path}.emptyDir.sizeLimit", volume.empty_dir.size_limit)
     if volume.host_path is not None:
         host_path = f"{path}.hostPath"
         yield from path_without_dots(f"{host_path}.path", volume.host_path.path)

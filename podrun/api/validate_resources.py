@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from podrun.api import quantity
-from podrun.api.amounts import RESOURCES, amounts, as_quantity, effective
+from podrun.api.amounts import RESOURCES, STORAGE, amounts, as_quantity, effective
 from podrun.api.container import Container, ResourceRequirements
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
@@ -66,10 +66,16 @@ def _requirements(
 
 
 def _resource(path: str, name: str, text: str, owner: str) -> Iterator[Problem]:
-    if name == "ephemeral-storage" or name.startswith("hugepages-") or "/" in name:
+    known = (*RESOURCES, STORAGE) if owner == "containers" else RESOURCES
+    if name.startswith("hugepages-") or "/" in name:
         yield Problem(path, "podrun does not support this resource yet")
-    elif name not in RESOURCES:
-        yield invalid(path, name, f"must be a standard resource for {owner}: cpu or memory")
+    elif name not in known:
+        listed = ", ".join(known)
+        yield invalid(path, name, f"must be a standard resource for {owner}: {listed}")
+    yield from amount(path, text)
+
+
+def amount(path: str, text: str) -> Iterator[Problem]:
     value = _nanos(text)
     if value is None:
         yield invalid(path, text, "must be a quantity such as 250m, 1.5 or 64Mi")

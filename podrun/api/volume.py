@@ -18,7 +18,8 @@ HOST_PATH_TYPES = (
 
 
 class EmptyDirVolumeSource(Object, kw_only=True, frozen=True):
-    medium: str = ""
+    medium: str = ""  # "" or Memory
+    size_limit: str | None = None
 
 
 class HostPathVolumeSource(Object, kw_only=True, frozen=True):

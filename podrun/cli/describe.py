@@ -130,7 +130,12 @@ def _volume(volume: Volume) -> Value:
             "PullPolicy": volume.image.pull_policy,
         }
     medium = volume.empty_dir.medium if volume.empty_dir is not None else ""
-    return {"Type": "EmptyDir (as long as the pod)", "Medium": medium or "disk"}
+    limit = (volume.empty_dir.size_limit if volume.empty_dir is not None else "") or "<unset>"
+    return {
+        "Type": "EmptyDir (as long as the pod)",
+        "Medium": medium or "disk",
+        "SizeLimit": limit,
+    }
 
 
 def _events(stored: StoredPod, width: int | None) -> list[str]:

@@ -55,6 +55,7 @@ MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
 
 
 def fsopen(fs_name: str, flags: int = FSOPEN_CLOEXEC) -> int:

@@ -41,6 +41,7 @@ from podrun.pod.runs import (
 from podrun.pod.startup import due_at
 
 DEFAULT_GRACE = 30
+EVICTED = "Evicted"
 FLOOR = 2  # nobody is killed sooner after his stop signal
 KILL_AGAIN = 5  # a kill that did not end the container is repeated
 
@@ -75,7 +76,8 @@ def stop_reason(pod: Pod, facts: Facts) -> Stop | None:
         return Stop("Deleted", began_at, seconds, at_once=seconds == 0, sidecars=seconds > 0)
     if outcome(pod, facts):
         why = facts.verdict.reason if facts.verdict is not None else "Finished"
-        return Stop(why, ended_at(pod, facts), grace(pod), sidecars=True)
+        at_once = why == EVICTED  # what uses too much of the disk gets no time to use more
+        return Stop(why, ended_at(pod, facts), grace(pod), at_once, sidecars=True)
     sandbox = facts.sandbox
     if sandbox is not None and not sandbox.ready:
         lost_at = sandbox.created_at if sandbox.lost_at is None else sandbox.lost_at

@@ -15,3 +15,5 @@ class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
     path: str = ""
     path_type: str = ""
+    memory: bool = False  # an emptyDir in a tmpfs
+    size_bytes: int = 0  # of that tmpfs; 0: half of the machine's memory

@@ -1,6 +1,6 @@
 """A pod's volumes: made when the pod starts, opened as mount descriptors for each container.
 
-emptyDir   a directory of the pod, 0777 whatever the umask, gone with the pod
+emptyDir   a directory of the pod, 0777 whatever the umask, gone with the pod; or a tmpfs there
 hostPath   a path of the host, checked against its type; never removed
 image      layers, put together for each container by itself (podrun.container.imagevolume)
 """
@@ -81,11 +81,17 @@ def _clone(volume: Volume, top: int, attributes: int) -> int:
 
 def remove_all(pod: PodPaths) -> None:
     """The pod's own volumes, with all that is in them. Links are removed, never followed."""
-    remove_tree(pod.root / "volumes")
+    root = pod.root / "volumes"
+    for path in root.iterdir() if root.is_dir() else ():
+        if os.path.ismount(path):
+            mount.umount2(str(path), mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+    remove_tree(root)
 
 
 def _make_empty_dir(volume: Volume, path: Path, owner: GroupOwner | None) -> None:
     path.mkdir(parents=True, exist_ok=True)
+    if volume.memory and not os.path.ismount(path):
+        _mount_tmpfs(volume, path)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o777 != 0o777:  # mkdir's was cut by the umask; set-group-ID stays
         os.chmod(path, mode | 0o777)
@@ -94,6 +100,23 @@ def _make_empty_dir(volume: Volume, path: Path, owner: GroupOwner | None) -> Non
             give(path, owner)
         except OSError as error:
             raise failed(f'set fsGroup of volume "{volume.name}"', error) from None
+
+
+def _mount_tmpfs(volume: Volume, path: Path) -> None:
+    """On the host, as the kubelet does: it outlives the sandbox, and the agent."""
+    options: dict[str, str | None] = {"mode": "0777"}
+    if volume.size_bytes:
+        options["size"] = str(volume.size_bytes)
+    try:
+        quiet = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV
+        fd = mount.new_filesystem("tmpfs", options, quiet)
+        try:
+            mount.mount_setattr(fd, propagation=mount.MS_PRIVATE)
+            mount.move_mount(fd, "", mount.AT_FDCWD, str(path))
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise failed(f'mount the tmpfs of volume "{volume.name}"', error) from None
 
 
 def _make_host_path(volume: Volume) -> None:

@@ -212,8 +212,8 @@ def test_what_is_wrong_with_a_field(fields: str, problem: str) -> None:
         ("ephemeralContainers: [{}]", "spec.ephemeralContainers: podrun does not support this field yet"),
         ("volumes: [{name: a, projected: {}}]", "spec.volumes[0].projected: podrun does not support this field yet"),
         (
-            "volumes: [{name: a, emptyDir: {sizeLimit: 1Gi}}]",
-            "spec.volumes[0].emptyDir.sizeLimit: podrun does not support this field yet",
+            "volumes: [{name: a, ephemeral: {}}]",
+            "spec.volumes[0].ephemeral: podrun does not support this field yet",
         ),
         ("securityContext: {seLinuxChangePolicy: Recursive}", "spec.securityContext.seLinuxChangePolicy: podrun does not support this field yet"),
         ("hostUsers: false", "spec.hostUsers: podrun does not support this field yet"),

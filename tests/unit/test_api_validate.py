@@ -143,8 +143,8 @@ def test_metadata(metadata: dict[str, Any], problem: str) -> None:
             'spec.volumes[0].image.pullPolicy: Unsupported value: "Newer": supported values: "Always", "IfNotPresent", "Never"',
         ),
         (
-            {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}]},
-            'spec.volumes[0].emptyDir.medium: podrun does not support the value "Memory" yet',
+            {"volumes": [{"name": "v", "emptyDir": {"medium": "HugePages"}}]},
+            'spec.volumes[0].emptyDir.medium: podrun does not support the value "HugePages" yet',
         ),
         (
             {"volumes": [{"name": "v", "emptyDir": {"medium": "Tape"}}]},
@@ -344,12 +344,12 @@ def test_spec(spec: dict[str, Any], problem: str) -> None:
             'resources.requests[memory]: Invalid value: "2Gi": must be less than or equal to memory limit of 1Gi',
         ),
         (
-            {"resources": {"requests": {"ephemeral-storage": "1Gi"}}},
-            "resources.requests[ephemeral-storage]: podrun does not support this resource yet",
+            {"resources": {"requests": {"hugepages-2Mi": "1Gi"}}},
+            "resources.requests[hugepages-2Mi]: podrun does not support this resource yet",
         ),
         (
             {"resources": {"requests": {"disk": "1Gi"}}},
-            'resources.requests[disk]: Invalid value: "disk": must be a standard resource for containers: cpu or memory',
+            'resources.requests[disk]: Invalid value: "disk": must be a standard resource for containers: cpu, memory, ephemeral-storage',
         ),
         (
             {"securityContext": {"runAsGroup": 1 << 31}},

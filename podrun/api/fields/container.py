@@ -111,7 +111,8 @@ name string: The persistentVolumeClaim volume.
 devicePath string: The device file in the container.
 
 [ResourceRequirements]
-limits map[string]Quantity: The most it may use: cpu and memory.
+limits map[string]Quantity: The most it may use: cpu, memory and ephemeral-storage (its writable
+    layer and its logs; beyond it the pod is evicted).
 requests map[string]Quantity: What it is sure to get: cpu and memory. The limits unless given.
 claims []ResourceClaim no: The resourceClaims of the pod it uses.
 

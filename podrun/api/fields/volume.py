@@ -36,8 +36,9 @@ storageos any no: A StorageOS volume.
 vsphereVolume any no: A disk of vSphere.
 
 [EmptyDirVolumeSource]
-medium string: Where it is kept: "" on the disk. Memory and HugePages are not supported yet.
-sizeLimit Quantity no: The most it may hold.
+medium string: Where it is kept: "" on the disk, Memory in a tmpfs. HugePages is not supported yet.
+sizeLimit Quantity: The most it may hold. A tmpfs is made that large; of one on the disk the pod is
+    evicted (Failed, reason Evicted) when it holds more.
 
 [HostPathVolumeSource]
 path string: The path on the host; no "..".

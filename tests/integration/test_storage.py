@@ -1,0 +1,89 @@
+"""emptyDir in memory and with a limit, and what evicts a pod, on the real kernel."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.integration.test_pod import run
+from tests.node import Node, wait_until
+
+SLEEP = "exec sleep 1000"
+
+
+def pod(name: str, volume: str, *, limits: str = "", script: str = SLEEP, second: str = "") -> str:
+    other = f"""
+  - name: b
+    image: localhost/host
+    command: [sh, -c, "{second}"]
+    volumeMounts: [{{name: v, mountPath: /v}}]""" * bool(second)
+    return f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 60
+  containers:
+  - name: a
+    image: localhost/host
+    command: [sh, -c, "{script}"]
+    resources: {{limits: {{{limits}}}}}
+    volumeMounts: [{{name: v, mountPath: /v}}]{other}
+  volumes:
+  - name: v
+    emptyDir: {{{volume}}}
+"""
+
+
+def test_memory_is_a_tmpfs_of_the_size_asked_for_shared_by_the_pod(node: Node) -> None:
+    node.apply_text(pod("memory", "medium: Memory, sizeLimit: 2Mi", second=SLEEP))
+    assert run(node, "memory", "stat -f -c %T /v").strip() == "tmpfs"
+    assert run(node, "memory", "df -k --output=size /v | tail -1").strip() == "2048"
+    run(node, "memory", "echo shared >/v/file")
+    assert run(node, "memory", "cat /v/file", target="b") == "shared\n"
+    full = run(node, "memory", "head -c 3000000 /dev/zero 2>&1 >/v/big || true")
+    assert "No space left" in full
+
+
+def test_its_size_is_the_pods_limit_of_memory_when_that_is_smaller(node: Node) -> None:
+    node.apply_text(pod("small", "medium: Memory, sizeLimit: 1Gi", limits="memory: 32Mi"))
+    assert run(node, "small", "df -k --output=size /v | tail -1").strip() == str(32 << 10)
+
+
+def test_what_is_in_memory_survives_a_container_and_goes_with_the_pod(node: Node) -> None:
+    manifest = pod("kept", "medium: Memory", script="echo x >>/v/runs; exec sleep 1000")
+    node.apply_text(manifest.replace("restartPolicy: Never", "restartPolicy: Always"))
+    node.podrun("restart", "kept", "-c", "a", timeout=90)
+    assert run(node, "kept", "wc -l </v/runs").strip() == "2"
+    uid = node.pod("kept")["metadata"]["uid"]
+    volume = node.paths.pods / uid / "volumes" / "v"
+    assert os.path.ismount(volume)
+    node.podrun("delete", "kept", "--grace-period", "0")
+    assert not volume.exists()
+    with open("/proc/self/mountinfo") as mounts:
+        assert uid not in mounts.read()
+
+
+@pytest.mark.parametrize(
+    ("volume", "limits", "where", "message"),
+    [
+        ("sizeLimit: 1Mi", "", "/v/big", 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '),
+        (
+            "",
+            "ephemeral-storage: 1Mi",
+            "/tmp/big",
+            "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ",
+        ),
+    ],
+)
+def test_who_uses_too_much_of_the_disk_is_evicted(
+    node: Node, volume: str, limits: str, where: str, message: str
+) -> None:
+    script = f"head -c 4000000 /dev/zero >{where}; trap : TERM; while :; do sleep 0.1; done"
+    node.apply_text(pod("greedy", volume, limits=limits, script=script))
+    wait_until(lambda: node.status("greedy").get("reason") == "Evicted", timeout=40)
+    status = node.status("greedy")
+    assert (status["phase"], status["message"]) == ("Failed", message)
+    assert "Evicted" in node.podrun("events", "greedy").stdout
