@@ -31,6 +31,13 @@ MAX_REQUEST = 16 << 20
 _TRIES = 5
 _START_TIMEOUT = 10.0
 
+#: the way to registries, for the pulls of pods; nothing else of a user's environment
+_HANDED_ON = tuple(
+    spelling
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    for spelling in (name, name.lower())
+) + ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
 UNIT = "podrun-agent.service"
 UNIT_DIRECTORIES = (
     "/etc/systemd/system",
@@ -177,6 +184,7 @@ def _become_agent(node: Config | Endpoint, ready: int) -> NoReturn:
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             **node.environment(),
+            **{name: os.environ[name] for name in _HANDED_ON if name in os.environ},
         }
         command = [*detached_command(), "--ready-fd", str(ready)]
         os.execve(command[0], command, environment)

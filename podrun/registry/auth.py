@@ -12,6 +12,7 @@ as with the kubelet, what is configured is meant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from podrun.registry.challenge import Challenge, parse
@@ -120,8 +121,11 @@ class Authorizer:
     def _fetch_with_any_login(self, challenge: Challenge, scopes: tuple[str, ...]) -> Token:
         while True:
             realm, service = challenge.parameters["realm"], challenge.parameters.get("service", "")
+            login = self._login()
+            if login is not None and login.registry_token:
+                return Token(login.registry_token, math.inf)  # no server has to be asked for it
             try:
-                return self._fetch(realm, service, scopes, self._login())
+                return self._fetch(realm, service, scopes, login)
             except RegistryError as error:
                 if error.status not in {400, 401, 403} or self._proven or not self._next_login():
                     raise

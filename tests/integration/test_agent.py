@@ -73,6 +73,17 @@ def test_only_one_agent_however_many_commands_start_at_once(fresh_node: Node) ->
     assert len(agents) == 1
 
 
+def test_the_agent_keeps_the_way_to_registries_and_nothing_else(
+    fresh_node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("SECRET", "of the user")
+    fresh_node.apply_text(POD)
+    environment = _read(f"/proc/{fresh_node.agent_pid()}/environ").split(b"\0")
+    assert b"HTTPS_PROXY=http://127.0.0.1:9" in environment
+    assert not any(entry.startswith(b"SECRET=") for entry in environment)
+
+
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()

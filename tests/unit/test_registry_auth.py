@@ -177,3 +177,12 @@ def test_every_way_ends(make: Make, server: TokenServer) -> None:
                 break
         else:
             pytest.fail(f"no end with {headers}")
+
+
+def test_a_registry_token_is_used_as_it_is(make: Make, server: TokenServer) -> None:
+    auth = make(Credential(registry_token="mine"), BERT)
+    assert auth.refused(401, BEARER, PULL)
+    assert auth.header(PULL) == "Bearer mine"
+    assert server.asked == []
+    assert auth.refused(401, BEARER, PULL)  # no good: the next login
+    assert auth.header(PULL) == "Bearer bert-1"
