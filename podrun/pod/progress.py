@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from podrun.api.pod import Container, Pod
-from podrun.pod.facts import ContainerFacts, Facts, Run
+from podrun.pod.facts import ContainerFacts, Exit, Facts, Run
 from podrun.pod.imagevolumes import trouble_of
 from podrun.pod.outcome import can_restart, outcome
 from podrun.pod.runs import (
@@ -19,8 +19,8 @@ from podrun.pod.startup import wanted
 # Tries after which a sandbox's trouble no longer looks like a passing one. A pull has tried several
 # times before it has failed once.
 PATIENCE = 3
-# Nothing passing about these: somebody has the port, the path is not what the manifest says.
 START_ERROR = "StartError"
+# Nothing passing about these: somebody has the port, the path is not what the manifest says.
 CERTAIN = ("HostPortConflict", "FailedMount")
 
 
@@ -31,7 +31,7 @@ def started_once(pod: Pod, facts: Facts) -> bool:
     """
     if facts.deletion is not None or outcome(pod, facts):
         return True
-    if all(_was_tried(c, facts.of(c.name)) for c in pod.spec.all_containers):
+    if all(_was_tried(pod, facts, container) for container in pod.spec.all_containers):
         return True
     return bool(obstacle(pod, facts))
 
@@ -81,13 +81,28 @@ def is_finished(pod: Pod, facts: Facts) -> bool:
     return facts.sandbox is None or facts.sandbox.stopped_at is not None
 
 
-def _was_tried(container: Container, known: ContainerFacts) -> bool:
+def _was_tried(pod: Pod, facts: Facts, container: Container) -> bool:
+    known = facts.of(container.name)
     run = known.current
+    if run is not None and _has_a_second_try(pod, facts, container, known, run):
+        return False
     if known.last is not None or (run is not None and run.exit is not None):
         return True
     if run is None or run.started_at is None:
         return False
     return not has_post_start(container) or went_well(run.post_start)
+
+
+def _has_a_second_try(
+    pod: Pod, facts: Facts, container: Container, known: ContainerFacts, run: Run
+) -> bool:
+    """Its process was never executed, and it is tried once more at once: that may have been the
+    death of an agent, or the command may not exist."""
+    if run.exit is not None:
+        first = known.backoff_seconds == 0 and run.exit.reason == START_ERROR
+        return first and can_restart(pod, facts, container)
+    last = known.last.exit if known.last is not None else None
+    return run.started_at is None and last is not None and last.reason == START_ERROR
 
 
 def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
@@ -97,16 +112,18 @@ def _obstacle_of(pod: Pod, facts: Facts, name: str) -> str:
     if trouble is not None:
         return f"{name}: {trouble.reason}: {trouble.message}"
     run = known.current
-    if run is None or run.exit is None or not can_restart(pod, facts, container):
+    if run is None or run.exit is None or known.backoff_seconds == 0:
         return ""
-    if run.exit.reason == START_ERROR:  # nothing passing about that, either
-        return f"{name}: {run.exit.reason}: {run.exit.message}"
-    return f"{name}: {_failure(run, run.exit.code)}" if known.backoff_seconds else ""
+    if not can_restart(pod, facts, container):
+        return ""
+    return f"{name}: {_failure(run, run.exit)}"
 
 
-def _failure(run: Run, code: int) -> str:
+def _failure(run: Run, exit: Exit) -> str:
     if run.unhealthy is not None:
         return f"{run.unhealthy.probe} probe failed again: {run.unhealthy.message}"
     if run.post_start is not None and run.post_start.error:
         return f"postStart hook failed again: {run.post_start.error}"
-    return f"failed again with exit code {code}"
+    if exit.reason == START_ERROR:
+        return f"{exit.reason}: {exit.message}"
+    return f"failed again with exit code {exit.code}"

@@ -40,16 +40,32 @@ def test_the_first_failure_of_an_init_container_is_no_obstacle_the_second_is() -
     assert started_once(node.pod, node.facts)
 
 
-def test_a_command_that_does_not_exist_is_an_obstacle_at_once() -> None:
+def test_a_command_that_does_not_exist_is_an_obstacle_once_it_was_tried_again() -> None:
     node = Node(pod("app"))
     node.start_errors.add("app")
-    while not node.facts.containers.get("app") or not node.facts.containers["app"].current:
-        node.carry_out(node.plan().actions[0])
-    assert started_once(node.pod, node.facts)
+    while node.known("app").current is None:
+        node.carry_out(node.due()[0])
+    assert not started_once(node.pod, node.facts)
+    node.settle()
+    assert node.run("app").attempt == 1 and started_once(node.pod, node.facts)
     assert obstacle(node.pod, node.facts) == "app: StartError: no such file"
+
+
+def test_a_start_that_failed_in_passing_is_none() -> None:
+    node = Node(pod("app"))
+    node.start_errors.add("app")
+    while node.known("app").current is None:
+        node.carry_out(node.due()[0])
     node.start_errors.clear()
     node.settle()
-    assert obstacle(node.pod, node.facts) == ""
+    assert started_once(node.pod, node.facts) and obstacle(node.pod, node.facts) == ""
+
+
+def test_a_start_that_fails_for_good_is_waited_for_no_longer() -> None:
+    node = Node(pod("a", "b", policy="Never"))
+    node.start_errors.add("a")
+    node.settle()
+    assert started_once(node.pod, node.facts)  # b runs, a never will
 
 
 def test_a_container_that_cannot_be_created_is_an_obstacle_once_the_others_run() -> None:
