@@ -29,12 +29,13 @@ _DEFAULT_CROWD = "1000x100"
 @click.argument("paths", nargs=-1, metavar="[FILE|DIR|-]...", type=click.Path())
 @files_option
 @namespace_option
-@click.option("--node", "given", multiple=True, metavar="NAME=RESOURCE:AMOUNT,...")
+@click.option("--node", "given", multiple=True, metavar="NODE", help="NAME=cpu:4,memory:3Gi")
 @click.option("--nodes", "node_file", metavar="FILE", help="Nodes in YAML: v1 Nodes will do.")
 @click.option(
     "--policy",
     type=click.Choice([*POLICIES, _ALL]),
-    help="How to place: whole pods (the default), or container by container.",
+    metavar="POLICY",
+    help="pod (the default), affinity, hoarding, optimistic or all.",
 )
 @click.option(
     "--affinity", default="", metavar="CONTAINER", help="Whom the others want to be with."
@@ -61,7 +62,7 @@ def command(
     plot: str | None,
     output: Output,
 ) -> int:
-    """Show where pods would be placed on several nodes, and why.
+    """Show where pods would go on several nodes.
 
     A Pod is placed as a whole, or not at all. --policy shows what schedulers do that place its
     containers one by one: with affinity, by hoarding resources, or optimistically with roll-back.
