@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from podrun.agent import admission, protocol, worker
+from podrun.agent.admission import Admitted, Source
 from podrun.agent.podstore import StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.restarts import Restart
@@ -52,10 +53,7 @@ class Changes:
 
         Raises InvalidManifest and UsageError: nothing has changed; WaitTimeout: the pods go on.
         """
-        sources = protocol.split(request, payload)
-        name = self._agent.node.name
-        answer = await worker.run(admission.admit_here, sources, request.namespace, name)
-        admitted = msgspec.convert(answer, admission.Admitted)
+        admitted = await self._admitted(protocol.split(request, payload), request.namespace)
         for note in admitted.notes:
             self._progress({"note": note})
         self._agent.capacity.check(admitted.pods)
@@ -69,6 +67,13 @@ class Changes:
             if (text := obstacle(task.stored.pod, task.facts)) and request.wait != "none"
         }
         return {"obstacles": obstacles}
+
+    async def _admitted(self, sources: list[Source], namespace: str) -> Admitted:
+        name = self._agent.node.name
+        if admission.is_harmless(sources):
+            return admission.admitted(sources, namespace=namespace, node_name=name)
+        answer = await worker.run(admission.bounded, sources, namespace, name)
+        return msgspec.convert(answer, Admitted)
 
     async def _accept_all(self, pods: Sequence[Pod], owner_gid: int) -> list[PodTask]:
         """Nobody is told of a pod before it is durable; but its task begins at once, because

@@ -156,11 +156,26 @@ def test_manifests_are_admitted_by_the_agent_or_without_one(fresh_node: Node) ->
     assert noted.stdout == "pod/web created\n" and noted.stderr.startswith("note: ")
 
 
+def test_long_manifests_and_those_with_aliases_are_admitted_too(node: Node) -> None:
+    alias = POD.replace("metadata: {name: web}", "metadata: {name: &n web, labels: {a: *n}}")
+    assert node.apply_text(alias).stdout.startswith("pod/web ")
+    many = "---\n".join(POD.replace("web", f"many{n}") for n in range(60))
+    assert node.apply_text(many).stdout.splitlines() == [f"pod/many{n} created" for n in range(60)]
+    bad = node.apply_text(alias.replace("image:", "imagge:"), check=False)
+    assert bad.returncode == 3 and "spec.containers[0].imagge" in bad.stderr
+
+
+def test_a_bomb_of_aliases_is_no_work_for_the_agent_itself() -> None:
+    assert admission.is_harmless([(POD.encode(), "x")])
+    assert not admission.is_harmless([(b"a: &a 1", "x"), (b"b: *a", "y")])
+    assert not admission.is_harmless([(b"#" * 5000, "x"), (b"#" * 5000, "y")])
+
+
 def test_what_admits_is_bounded() -> None:
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(InvalidManifest):
-            admission.admit_here([(b"", "x")], "", "")
+            admission.bounded([(b"", "x")], "", "")
         limits = [
             resource.getrlimit(each)[1] for each in (resource.RLIMIT_CPU, resource.RLIMIT_DATA)
         ]
