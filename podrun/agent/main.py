@@ -116,7 +116,7 @@ def serve(config: Config, listener: socket.socket) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, leave)
         await agent.start()
-        _preload()
+        _preload(config)
         gc.freeze()  # what is loaded now stays: forked workers share its pages
         await agent.serve(listener)
 
@@ -125,11 +125,11 @@ def serve(config: Config, listener: socket.socket) -> int:
     return 0
 
 
-def _preload() -> None:
+def _preload(config: Config) -> None:
     """What workers need, imported once here instead of in each of them."""
     from podrun.network.attach import preload
 
-    preload()
+    preload(config)
 
 
 @contextlib.contextmanager

@@ -20,8 +20,19 @@ import contextlib
 import shutil
 from collections.abc import Callable
 
-from podrun.errors import Conflict
-from podrun.network import bridge, claims, conntrack, foreign, leases, nft, ports, rules, veth
+from podrun.errors import Conflict, UsageError
+from podrun.network import (
+    bridge,
+    claims,
+    conntrack,
+    foreign,
+    leases,
+    netlink,
+    nft,
+    ports,
+    rules,
+    veth,
+)
 from podrun.network.claims import Claim
 from podrun.network.layout import Layout, layout_of
 from podrun.network.lock import locked
@@ -30,11 +41,12 @@ from podrun.node.config import Config
 from podrun.node.paths import Paths
 
 
-def preload() -> None:
-    """Import and load what is slow (about 0.2 s): for the agent, before it forks its workers."""
-    import pyroute2  # noqa: F401
-
+def preload(config: Config) -> None:
+    """Load and work out what is slow (0.2 s): for the agent, before it forks its workers."""
+    netlink.preload()
     nft.library()
+    with contextlib.suppress(UsageError):  # each pod will hear it
+        rules.table_text(layout_of(config))
 
 
 def claim_ports(

@@ -5,6 +5,7 @@ Names derive from what they belong to, so taking something away needs no record 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 import re
@@ -76,21 +77,26 @@ class Layout(msgspec.Struct, frozen=True):
 
 def layout_of(config: Config) -> Layout:
     """Raises UsageError when the configuration makes no sense."""
-    if not _LINK.fullmatch(config.bridge):
-        raise UsageError(f"bridge: {config.bridge!r} is not the name of a network interface")
-    if not _TABLE.fullmatch(config.nft_table):
-        raise UsageError(f"nftTable: {config.nft_table!r} is not the name of an nftables table")
-    ranges = sorted((_range(cidr) for cidr in config.pod_cidrs), key=lambda r: r.version)
+    return _layout(config.bridge, config.nft_table, config.pod_cidrs)
+
+
+@functools.cache
+def _layout(bridge: str, table: str, cidrs: tuple[str, ...]) -> Layout:
+    if not _LINK.fullmatch(bridge):
+        raise UsageError(f"bridge: {bridge!r} is not the name of a network interface")
+    if not _TABLE.fullmatch(table):
+        raise UsageError(f"nftTable: {table!r} is not the name of an nftables table")
+    ranges = sorted(map(_range, cidrs), key=lambda r: r.version)
     versions = [r.version for r in ranges]
     if not ranges or len(set(versions)) != len(versions):
         raise UsageError(
-            f"podCidrs: {', '.join(config.pod_cidrs) or 'none'}: one for each family at the most",
+            f"podCidrs: {', '.join(cidrs) or 'none'}: one for each family at the most",
             hint="for example 10.85.0.0/16 and fd85:706f:6472::/64",
         )
     usable = tuple(r for r in ranges if r.version == 4 or kernel_has_ipv6())
     if not usable:
         raise UsageError("podCidrs: only IPv6, which this kernel does not have")
-    return Layout(bridge=config.bridge, table=config.nft_table, ranges=usable)
+    return Layout(bridge=bridge, table=table, ranges=usable)
 
 
 def kernel_has_ipv6() -> bool:

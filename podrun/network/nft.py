@@ -1,17 +1,26 @@
 """libnftables, in this process: what nft(8) itself is a thin wrapper of.
 
-A command costs 0.25 ms here and 2.6–3.5 ms as a process of ``nft``. The library comes with the
-Debian package nftables (libnftables1).
+A command costs 0.25 ms here and 2.6–3.5 ms as a process of ``nft``; in a process that was forked a
+moment ago 1.5 ms, for the pages it touches. So what every pod asks, ``has_chain``, goes without it.
+The library comes with the Debian package nftables (libnftables1).
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import socket
+import struct
 
 from podrun.errors import MechanismFailed, Unavailable
 
 _HANDLES = 1 << 3  # NFT_CTX_OUTPUT_HANDLE
+
+# linux/netfilter/nfnetlink.h and nf_tables.h
+_NETLINK_NETFILTER, _NLM_F_REQUEST = 12, 1
+_GETCHAIN = 10 << 8 | 4  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETCHAIN
+_INET = 1  # NFPROTO_INET
+_TABLE, _NAME = 1, 3  # NFTA_CHAIN_…
 
 
 class NftFailed(MechanismFailed):
@@ -49,6 +58,27 @@ def run(what: str, commands: str, *, handles: bool = False) -> str:
     if failed:
         raise _failure(what, errors.decode(errors="replace"))
     return output.decode(errors="replace")
+
+
+def has_chain(table: str, chain: str) -> bool:
+    """Whether the table of family inet has it. False too where the kernel does not say: who makes
+    the table then, hears why."""
+    body = struct.pack("BBH", _INET, 0, 0) + _text(_TABLE, table) + _text(_NAME, chain)
+    header = struct.pack("IHHII", 16 + len(body), _GETCHAIN, _NLM_F_REQUEST, 0, 0)
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+    try:
+        with socket.socket(socket.AF_NETLINK, kind, _NETLINK_NETFILTER) as netfilter:
+            netfilter.send(header + body)
+            answered: int = struct.unpack_from("IH", netfilter.recv(4096))[1]
+    except OSError:
+        return False
+    return answered == _GETCHAIN - 1  # NFT_MSG_NEWCHAIN; else NLMSG_ERROR: ENOENT
+
+
+def _text(kind: int, text: str) -> bytes:
+    """A netlink attribute: length, kind, zero-terminated and padded to four bytes."""
+    data = text.encode() + b"\0"
+    return struct.pack("HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
 
 
 @functools.cache

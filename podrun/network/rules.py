@@ -23,6 +23,7 @@ empty chain that bears the digest of the rules is the proof that it is ours, who
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable
@@ -80,6 +81,7 @@ _MASQUERADE = """\
 """
 
 
+@functools.cache
 def table_text(layout: Layout) -> str:
     """The table in nft(8)'s language, without elements, with the chain that marks its layout."""
     text = _TABLE.format(
@@ -114,15 +116,10 @@ def ensure(layout: Layout, present: Callable[[], Iterable[Element]]) -> bool:
 
     Returns whether it had to be made.
     """
-    mark = _mark_of(table_text(layout))
-    try:
-        nft.run("look for podrun's table", f"list chain inet {layout.table} {mark}")
-    except nft.NftFailed as error:
-        if not error.missing:
-            raise
-        rebuild(layout, present())
-        return True
-    return False
+    if nft.has_chain(layout.table, _mark_of(table_text(layout))):
+        return False
+    rebuild(layout, present())
+    return True
 
 
 def rebuild(layout: Layout, present: Iterable[Element]) -> None:

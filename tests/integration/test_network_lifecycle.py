@@ -130,7 +130,7 @@ def _killed_at(point: int, lab: Lab, uid: str, netns_fd: int, holding: bool) -> 
 def test_killed_anywhere(lab: Lab, kill: str) -> None:
     """The bridge and the table are there already: they are in the way of nobody when they stay."""
     lab.pod("bystander")
-    attach.preload()
+    attach.preload(lab.config)
     # prime numbers of calls, denser at the beginning, where claims and leases are written
     points = [3, 31, 61, 97, 131, 173, 211, 257, 307, 367, 431, 503, 601, 809, 1009, 1511, 2503]
     for number, point in enumerate(points):
