@@ -4,6 +4,7 @@ the limit's name, nothing of it stays, and no error is anything but a refusal.""
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def test_depth_without_end_is_bounded_however_it_is_asked_for(attack: Attack) ->
     remove_tree(out)
 
 
+def test_descriptors_are_few_however_deep_the_tree_is(attack: Attack) -> None:
+    """Naive: one for each level that is entered; at 1,024 it ends with EMFILE."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))
+    try:
+        data = tf.archive(*(tf.folder("d/" * depth, mtime=depth) for depth in range(1, 100)))
+        out = attack.unpack(data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (out / ("d/" * 70)).stat().st_mtime == 70
+
+
 def test_unlisted_directories_count_as_entries(attack: Attack) -> None:
     """Naive: counts headers; each can ask for two thousand directories."""
     names = [tf.named(f"{n}/" + "d/" * 500 + "f") for n in range(3)]
@@ -117,6 +130,15 @@ def test_negative_sizes(attack: Attack, size: bytes) -> None:
         attack.unpack(tf.archive(tf.entry("a"), tf.entry("b", size=size)))
     with pytest.raises(BadArchive, match=r"negative|damaged|limit"):
         attack.unpack(tf.archive(tf.entry("x", size=size, kind=b"x"), tf.entry("b")))
+
+
+@pytest.mark.parametrize(
+    "size", [b"+0000000001", b"0_1", b"0o1", b"0x1", b"8", b"1 1", b"\xff\xb2"]
+)
+def test_numbers_are_octal_digits_and_nothing_else(attack: Attack, size: bytes) -> None:
+    """Naive: the language's own int() takes signs, prefixes and underscores."""
+    with pytest.raises(BadArchive, match=r"damaged number|negative"):
+        attack.unpack(tf.archive(tf.entry("a", b"x", size=size)))
 
 
 def test_the_size_of_the_pax_header_is_the_one_that_holds(attack: Attack) -> None:
