@@ -83,8 +83,8 @@ def default_signals() -> None:
 
     Python ignores SIGPIPE and SIGXFSZ, and what is ignored stays so across execve.
     """
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
+    for number in range(1, signal.NSIG):
+        if signal.getsignal(number) not in (signal.SIG_DFL, None):  # setting each takes 0.4 ms
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
