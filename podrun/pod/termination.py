@@ -54,7 +54,7 @@ class Stop(msgspec.Struct, frozen=True):
     grace_seconds: int
     at_once: bool = False
     hooks: bool = True  # False: there is nothing a preStop hook could talk to
-    sidecars: bool = False  # those that die before their turn are started again
+    sidecars: bool = False  # those that die before their turn start again, unless ``at_once``
 
     @property
     def deadline(self) -> float:
@@ -73,7 +73,7 @@ def stop_reason(pod: Pod, facts: Facts) -> Stop | None:
     """The reason to end every container, None while the pod may run."""
     if facts.deletion is not None:
         began_at, seconds = facts.deletion.began_at, facts.deletion.grace_seconds
-        return Stop("Deleted", began_at, seconds, at_once=seconds == 0, sidecars=seconds > 0)
+        return Stop("Deleted", began_at, seconds, at_once=seconds == 0, sidecars=True)
     if outcome(pod, facts):
         why = facts.verdict.reason if facts.verdict is not None else "Finished"
         at_once = why == EVICTED  # what uses too much of the disk gets no time to use more
@@ -102,7 +102,7 @@ def stop_all(pod: Pod, facts: Facts, stop: Stop, now: float, settings: Settings)
             steps.wakes.append(stop.deadline)
             if wants_post_start(container, run):
                 steps.actions.append(RunHook(name=container.name, hook=POST_START))
-    if stop.sidecars and now < stop.deadline:
+    if stop.sidecars and not stop.at_once and now < stop.deadline:
         _start_again(pod, facts, now, settings, steps)
     return steps
 

@@ -154,11 +154,11 @@ def test_2_a_sidecar_started_again_has_its_hooks_when_it_is_time() -> None:
     node = Node(pod("a", init=[proxy]))
     node.settle()
     node.now += 5
-    node.facts.verdict = Verdict("Evicted", "no space", node.now)
+    node.facts.verdict = Verdict("DeadlineExceeded", "too long", node.now)
     node.exits("proxy", 1)
     node.now += 1
     assert node.settle() == [
-        SignalContainer("a", "", "Evicted"),
+        SignalContainer("a", "", "DeadlineExceeded"),
         StartContainer("proxy", 1),
         RunHook("proxy", "postStart"),
     ]
@@ -170,6 +170,11 @@ def test_2_a_sidecar_started_again_has_its_hooks_when_it_is_time() -> None:
 def test_2_no_sidecar_is_started_again_without_a_sandbox_grace_or_need() -> None:
     node = running("a", init=("one",))
     node.is_deleted(grace=0)
+    node.exits("one", 1)
+    assert not any(isinstance(each, StartContainer) for each in node.settle())
+
+    node = running("a", init=("one",))
+    node.facts.verdict = Verdict("Evicted", "no space", node.now)
     node.exits("one", 1)
     assert not any(isinstance(each, StartContainer) for each in node.settle())
 
