@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import figures, memory, probes
+from bench import figures, memory, probes, pull
 from bench.image import NAME, bench_tar
 from bench.peer import Podman
 from bench.report import Figure, table
@@ -38,6 +38,7 @@ MEASURES = {
     "probes": probes.late,
     "idle": probes.idle,
     "log": figures.log_throughput,
+    "pull": pull.pull,
 }
 
 

@@ -69,6 +69,10 @@ class Podman:
         environment = {**os.environ, "CONTAINERS_CONF": str(self._configuration)}
         return self._checked([*command, *args], environment)
 
+    def entering(self, *command: str) -> list[str]:
+        """``command``, to be run on podman's side."""
+        return [*self._enter, "--", *command]
+
     def overhead(self) -> float:
         """Seconds that entering the namespaces adds to each command (the least of ten)."""
         return min(timed(lambda: self._checked([*self._enter, "--", "true"])) for _ in range(10))

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from podrun.image import oci
+from podrun.image.limits import beyond
 from podrun.image.types import BadArchive, Limits
 
 Kind = Literal["index", "manifest"]
@@ -77,7 +78,7 @@ def manifest(data: bytes, limits: Limits, what: str) -> oci.Manifest:
             f"{what} is no container image: its configuration is {found.config.media_type[:100]}"
         )
     number_of_layers(len(found.layers), limits, what)
-    size(found.config, limits.document_bytes, "the configuration", "document_bytes")
+    size(found.config, limits, "document_bytes", "the configuration")
     for layer in found.layers:
         _layer(layer, limits)
     return found
@@ -85,7 +86,7 @@ def manifest(data: bytes, limits: Limits, what: str) -> oci.Manifest:
 
 def number_of_layers(layers: int, limits: Limits, what: str) -> None:
     if layers > limits.layers:
-        raise BadArchive(f"{what} has {layers} layers, more than {limits.layers} (limit: layers)")
+        raise beyond(f"{what} has {layers} layers", limits, "layers")
 
 
 def _layer(layer: oci.Descriptor, limits: Limits) -> None:
@@ -98,15 +99,16 @@ def _layer(layer: oci.Descriptor, limits: Limits) -> None:
         )
     if not _LAYER.fullmatch(media_type):
         raise BadArchive(f"layer {short} is of the unknown type {media_type[:100]!r}")
-    size(layer, limits.bytes, f"layer {short}", "bytes")
+    size(layer, limits, "bytes", f"layer {short}")
 
 
-def size(descriptor: oci.Descriptor, limit: int, what: str, name: str) -> None:
+def size(descriptor: oci.Descriptor, limits: Limits, field: str, what: str) -> None:
+    """BadArchive when ``what`` has more bytes than ``field`` of the limits allows."""
     oci.hex_of(descriptor.digest)
     if descriptor.size < 0:
         raise BadArchive(f"{what} has a negative size")
-    if descriptor.size > limit:
-        raise BadArchive(f"{what} has {descriptor.size} bytes, more than {limit} (limit: {name})")
+    if descriptor.size > getattr(limits, field):
+        raise beyond(f"{what} has {descriptor.size} bytes", limits, field)
 
 
 def file(data: bytes, of: oci.Manifest) -> oci.ImageFile:

@@ -7,8 +7,26 @@ from collections.abc import Callable
 import msgspec
 
 from podrun.image import oci
+from podrun.registry.name import Reference, parse
 
 Change = Callable[[oci.Index], oci.Index]
+
+
+def stored_name(reference: Reference) -> str:
+    """What an image is called that was pulled as ``reference``: a digest goes before a tag."""
+    if reference.digest:
+        return f"{reference.repository}@{reference.digest}"
+    return str(reference)
+
+
+def find(index: oci.Index, reference: Reference) -> oci.Descriptor | None:
+    """The entry of that very name, or one of the same repository that has the digest."""
+    name = stored_name(reference)
+    exactly = [e for e in index.manifests if e.name == name]
+    if exactly or not reference.digest:
+        return next(iter(exactly), None)
+    same = (e for e in index.manifests if e.name and reference.digest in (e.digest, e.source))
+    return next((e for e in same if parse(e.name).repository == reference.repository), None)
 
 
 def named(descriptor: oci.Descriptor, name: str) -> Change:

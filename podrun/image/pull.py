@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from podrun.errors import PodrunError
-from podrun.image import host, oci
+from podrun.image import host, naming, oci
 from podrun.image import platform as platforms
 from podrun.image.fetch import all_failed
 from podrun.image.progress import LayerProgress as LayerProgress
@@ -17,7 +17,7 @@ from podrun.image.store import ImageStore, naming_errors
 from podrun.image.transfer import Transfer
 from podrun.image.types import Image
 from podrun.node.config import Config
-from podrun.registry.name import Reference, parse
+from podrun.registry.name import parse
 from podrun.registry.types import Keyring, RegistryError
 
 _UNAVAILABLE = (0, 408, 429)  # and 5xx
@@ -56,19 +56,12 @@ def pull(
         raise all_failed(failures)
 
 
-def stored_name(reference: Reference) -> str:
-    """What an image is called that was pulled as ``reference``: a digest goes before a tag."""
-    if reference.digest:
-        return f"{reference.repository}@{reference.digest}"
-    return str(reference)
-
-
 def _unchanged(store: ImageStore, remote: Remote, wanted: oci.Platform) -> Image | None:
     """The image that is there already, when the registry says that it is still the one.
 
     A HEAD request costs nothing of what registries count.
     """
-    entry = store.entry(stored_name(remote.reference))
+    entry = store.entry(naming.stored_name(remote.reference))
     if entry is None or not entry.source:
         return None
     if remote.reference.digest or remote.source() == entry.source:
@@ -85,7 +78,7 @@ def _take_in(
     tell: PullProgress,
 ) -> Image:
     image = remote.image(found, wanted, store.layout)
-    name = stored_name(remote.reference)
+    name = naming.stored_name(remote.reference)
     with store.layout.staging() as staging:
         remote.close()  # children have connections of their own
         parallel = config.max_parallel_layers

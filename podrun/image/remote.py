@@ -117,7 +117,7 @@ class Remote:
         return RemoteImage(source, descriptor, checked, file, found.data, config)
 
     def _document(self, entry: oci.Descriptor, layout: Layout) -> Document:
-        manifest.size(entry, self._limits.document_bytes, "the manifest", "document_bytes")
+        manifest.size(entry, self._limits, "document_bytes", "the manifest")
         data = _stored(entry, layout)
         if data is None:
             data = self._ask(

@@ -74,9 +74,8 @@ class ImageStore:
             return host.image()
         index = self.layout.index()
         for reference in wanted:
-            for entry in index.manifests:
-                if _matches(entry, reference):
-                    return self._image(entry, entry.name)
+            if entry := naming.find(index, reference):
+                return self._image(entry, entry.name)
         if (prefix := image_id_prefix(ref)) and (found := self._by_id(index, prefix)):
             return found
         raise NotFound(
@@ -302,14 +301,6 @@ class ImageStore:
         self.layout.prepare()
         freed = self.layout.sweep(partial_seconds=0) or 0
         return Removed([i.name for i in going if i.name], sorted({i.id for i in going}), freed)
-
-
-def _matches(entry: oci.Descriptor, reference: Reference) -> bool:
-    if not reference.digest:
-        return entry.name == str(reference)
-    if reference.digest not in (entry.digest, entry.source) or not entry.name:
-        return False
-    return parse(entry.name).repository == reference.repository
 
 
 def _meaning(config: Config, text: str) -> Sequence[Reference]:
