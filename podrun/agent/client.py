@@ -32,11 +32,8 @@ _TRIES = 5
 _START_TIMEOUT = 10.0
 
 #: the way to registries, for the pulls of pods; nothing else of a user's environment
-_HANDED_ON = tuple(
-    spelling
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-    for spelling in (name, name.lower())
-) + ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_HANDED_ON = (*_PROXIES, *map(str.lower, _PROXIES), "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 UNIT = "podrun-agent.service"
 UNIT_DIRECTORIES = (

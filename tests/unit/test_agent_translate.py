@@ -9,7 +9,7 @@ import pytest
 from podrun.agent import translate
 from podrun.api.admit import admit
 from podrun.api.pod import Pod
-from podrun.container.spec import DEFAULT_CAPABILITIES, ContainerSpec
+from podrun.container.spec import DEFAULT_CAPABILITIES, ContainerSpec, VolumeMount
 from podrun.errors import PodrunError
 from podrun.image.types import Image, ImageConfig
 from podrun.node.config import Config
