@@ -18,6 +18,9 @@
 #define CAPABILITY_SYS_ADMIN 21
 #define CLOEXEC_ALL 4
 #define SECCOMP_MODE_FILTER 2
+/* From linux/openat2.h */
+#define SYSCALL_OPENAT2 437                 /* on every architecture */
+#define RESOLVE_INSIDE (0x10 | 0x02)        /* RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS */
 
 struct capability_header {
     uint32_t version;
@@ -188,12 +191,25 @@ static void execute(char **command)
     errno = failure;
 }
 
+/* The container may have put a link in its place: none that leads to a descriptor of ours is
+ * followed (CVE-2024-21626). Joining the container has made its root our working directory. */
+static int change_directory(const char *path)
+{
+    uint64_t how[] = {O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_INSIDE};
+    int fd = syscall(SYSCALL_OPENAT2, AT_FDCWD, path, how, sizeof(how));
+
+    if (fd < 0 || fchdir(fd) < 0)
+        return -1;
+    close(fd);
+    return 0;
+}
+
 void become(const struct options *options, int status)
 {
     sigset_t none;
 
     umask(022);
-    if (chdir(options->directory) < 0)
+    if (change_directory(options->directory) < 0)
         fail(status, "change to the working directory", options->directory, errno);
     syscall(SYS_close_range, 3, ~0U, CLOEXEC_ALL);
     sigemptyset(&none);

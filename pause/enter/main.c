@@ -104,8 +104,9 @@ static void set_oom_score(void)
 static void join_namespaces(void)
 {
     int all = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-              CLONE_NEWCGROUP;
+              CLONE_NEWCGROUP | (options.user_namespace ? CLONE_NEWUSER : 0);
 
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* whoever is in there may not trace us */
     if (setns(options.pidfd, all) < 0) {
         if (errno == ESRCH)
             report("gone");

@@ -22,6 +22,7 @@ struct options {
     size_t group_count;
     uint64_t capabilities;        /* --capabilities: bit set, hexadecimal; all it may ever have */
     bool no_new_privileges;       /* --no-new-privileges: 0 or 1 */
+    bool user_namespace;          /* --user-namespace: 1: join the container's */
     const char *seccomp;          /* --seccomp: file with a compiled filter; NULL: none */
     const char *apparmor;         /* --apparmor: profile to change to; NULL: none */
     const char *selinux;          /* --selinux: label to change to; NULL: none */

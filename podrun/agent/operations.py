@@ -26,6 +26,7 @@ from podrun.node.records import fsync_directory
 from podrun.pod.facts import Run
 from podrun.pod.imagevolumes import puller_name
 from podrun.sandbox import create as sandbox
+from podrun.sandbox import idleases
 from podrun.volume import volumes
 
 
@@ -67,7 +68,7 @@ def launch_container(
         )
         spec = profiles.confined(node.config, node.paths, stored.pod, container, spec)
         os.write(report, msgspec.json.encode({"image": found_of(node, image)}) + b"\n")
-        to_join = SandboxToJoin(pause.pid, pause.start_time, pause.share_pid)
+        to_join = SandboxToJoin(pause.pid, pause.start_time, pause.share_pid, pause.first_id)
         launch(node.paths, stored.paths, to_join, spec, report, go)
 
 
@@ -121,6 +122,7 @@ def release(node: Node, stored: StoredPod) -> None:
             control.end(record)
             control.remove(node.paths.runtime, stored.paths, record.name, record.attempt, record.id)
     sandbox.remove(node.config, node.paths, stored.paths)
+    idleases.release(node.paths, stored.paths.uid)
     volumes.remove_all(stored.paths)
     logrotate.remove(stored.paths.logs)
     remove_tree(stored.paths.root / "containers")
@@ -150,6 +152,7 @@ def sweep_rubbish(node: Node) -> None:
             if not _was_accepted(root / "pod.json"):
                 remove_tree(root)
                 (node.paths.run / "locks" / uid).unlink(missing_ok=True)
+        idleases.release_all_but(node.paths, os.listdir(node.paths.pods))
 
 
 def _was_accepted(record: Path) -> bool:

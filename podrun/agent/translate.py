@@ -89,6 +89,7 @@ def sandbox_spec(
         host_ipc=spec.host_ipc,
         host_pid=spec.host_pid,
         share_pid=bool(spec.share_process_namespace),
+        own_users=spec.host_users is False,
         ports=() if spec.host_network else _ports(pod),
         aliases=tuple(HostAlias(alias.ip, alias.hostnames) for alias in spec.host_aliases),
         dns=_dns(pod),

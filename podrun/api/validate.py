@@ -184,6 +184,12 @@ def _host(spec: PodSpec) -> Iterator[Problem]:
             True,
             "ShareProcessNamespace and HostPID cannot both be enabled",
         )
+    shared = {
+        "hostNetwork": spec.host_network, "hostPID": spec.host_pid, "hostIPC": spec.host_ipc,
+    }  # fmt: skip
+    for name, given in shared.items():
+        if given and spec.host_users is False:
+            yield forbidden(f"spec.{name}", "when `pod.Spec.HostUsers` is false")
     for index, alias in enumerate(spec.host_aliases):
         yield from _alias(f"spec.hostAliases[{index}]", alias)
 

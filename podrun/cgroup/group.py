@@ -100,21 +100,22 @@ class Group:
                     f"put process {pid} into {directory}", error, hint=_hint(error)
                 ) from None
 
-    def fork(self) -> int:
+    def fork(self, namespaces: int = 0) -> int:
         """Like os.fork; the child is born here as far as the kernel can, and calls ``enter``.
 
-        The child must soon exec or _exit (see ``linux.clone``). Raises OSError.
+        ``namespaces`` are flags of clone(2) for new ones. The child must soon exec or _exit (see
+        ``linux.clone``). Raises OSError.
         """
         if self.hierarchy.v2 is not None:
             fd = os.open(self.hierarchy.v2 / self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                return clone.fork_into(fd)
+                return clone.fork_into(fd, namespaces)
             except OSError as error:
                 if error.errno not in _NO_CLONE3:
                     raise
             finally:
                 os.close(fd)
-        return os.fork()
+        return clone.fork(namespaces) if namespaces else os.fork()
 
     def enter(self) -> None:
         """Move the caller here, where it was not born here. Raises MechanismFailed.

@@ -20,6 +20,7 @@ from podrun.agent.podstore import StoredPod
 from podrun.cli.width import hanging
 from podrun.container.spec import ContainerRecord, record_path
 from podrun.linux import namespace
+from podrun.linux.users import COUNT
 from podrun.node.paths import Paths
 from podrun.node.records import read_record
 from podrun.pod.runs import is_running
@@ -49,7 +50,13 @@ def tree(stored: StoredPod, paths: Paths, width: int | None = None) -> list[str]
         return ["run it with sudo to see them"]
     except FileNotFoundError:
         return ["it is ending just now"]
-    return list(draw(pause, members, host, width))
+    ids = _ids(sandbox.first_id)
+    lines = list(draw(pause, members, host, width))
+    return [*hanging("", ids, width), *lines] if ids else lines
+
+
+def _ids(first: int) -> str:
+    return f"user ids 0–{COUNT - 1} are {first}–{first + COUNT - 1} of the host" if first else ""
 
 
 def _members(stored: StoredPod, paths: Paths) -> Iterator[Member]:

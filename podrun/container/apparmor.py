@@ -43,8 +43,11 @@ profile {DEFAULT} flags=(attach_disconnected,mediate_deleted) {{
 """
 
 
-def can_load() -> bool:
-    return shutil.which(PARSER) is not None
+def obstacle() -> str:
+    """Why profiles cannot be loaded here; "" when they can."""
+    if not lsm.apparmor_loads():
+        return "securityfs is not mounted"
+    return "" if shutil.which(PARSER) else f"{PARSER} is not installed"
 
 
 def load_default() -> str:

@@ -22,7 +22,8 @@ from podrun.cgroup.hierarchy import Hierarchy
 from podrun.container import confinement, terminal, tree, user
 from podrun.container.records import StartFailure
 from podrun.container.spec import ContainerSpec, Process
-from podrun.linux import capability, namespace, process
+from podrun.errors import MechanismFailed
+from podrun.linux import capability, namespace, process, users
 
 #: what containerd reports for an application that could not be executed
 EXIT_START_FAILED = 128
@@ -47,6 +48,7 @@ class Prepared(msgspec.Struct, frozen=True):
     root: int
     mounts: tuple[tuple[int, str], ...]
     pause: int  # pidfd of pause
+    first_id: int = 0  # outside, of the pod's own users; 0: the host's
     note: str = ""  # for the user, of how the root file system was made
 
 
@@ -84,9 +86,9 @@ def _prepare(
     """Everything but the execve; gives the application's environment."""
     capability.not_dumpable()
     os.setsid()  # kill(0, …) in the container must not reach the monitor
-    step.now = "enter the cgroup"
-    group.enter()
-    _set_oom_score(spec.oom_score_adj)
+    if not prepared.first_id:  # else whoever forked us has done it
+        step.now = "enter the cgroup"
+        enter_cgroup(spec, group)
     step.now = "join the pod's namespaces"
     namespace.setns(
         prepared.pause,
@@ -94,12 +96,16 @@ def _prepare(
         "pause",
     )
     namespace.unshare(namespace.CLONE_NEWNS)
+    if prepared.first_id:
+        users.become_root()
     step.now = "build the file tree"
     _build_tree(spec, prepared, channels, group.hierarchy)
     step.now = "change to the working directory"
     _make_working_directory(spec.process.cwd)
     step.now = "set the user and its rights"
     who = user.resolve(spec.process)
+    if prepared.first_id:
+        _check_ids(who)
     if channels.tty:
         os.fchown(channels.stdin, who.uid, -1)
     environment = environment_of(spec.process, who)
@@ -110,11 +116,26 @@ def _prepare(
     return environment
 
 
+def enter_cgroup(spec: ContainerSpec, group: Group) -> None:
+    """With the rights of the host's root, which are gone in a user namespace."""
+    group.enter()
+    _set_oom_score(spec.oom_score_adj)
+
+
+def _check_ids(who: user.User) -> None:
+    beyond = [number for number in (who.uid, who.gid, *who.groups) if number >= users.COUNT]
+    if beyond:
+        raise MechanismFailed(
+            f"the id {beyond[0]} is not among the {users.COUNT} of a pod with hostUsers: false"
+        )
+
+
 def _build_tree(
     spec: ContainerSpec, prepared: Prepared, channels: Channels, cgroups: Hierarchy
 ) -> None:
     privileged = spec.process.privileged
     os.umask(0o022)
+    kernel = tree.kernel_file_systems(privileged=privileged)
     tree.enter_root(prepared.root)
     early = [m for m in prepared.mounts if m[1] == "/dev" or m[1].startswith("/dev/")]
     late = [m for m in prepared.mounts if m not in early]
@@ -122,7 +143,8 @@ def _build_tree(
         tree.attach(fd, target)
     if channels.tty and "/dev/console" not in (target for _, target in early):
         terminal.bind_console(channels.stdin)
-    tree.mount_kernel_file_systems(privileged=privileged)
+    for target, fd in kernel.items():
+        tree.attach(fd, target)
     if not (privileged or spec.unmasked):
         tree.hide_kernel_knobs()
     namespace.unshare(namespace.CLONE_NEWCGROUP)  # its root is the cgroup that its maker is in

@@ -29,9 +29,14 @@ LINKS = {
 
 _OWN = ("pts", "shm", "mqueue")
 
+_TTY_GROUP = 5
 
-def make_dev(*, privileged: bool) -> int:
-    """A detached tmpfs for /dev; with every device of the host when ``privileged``."""
+
+def make_dev(*, privileged: bool, owner: int = 0) -> int:
+    """A detached tmpfs for /dev; with every device of the host when ``privileged``.
+
+    What every container has belongs to ``owner``, its root. The host's devices stay the host's.
+    """
     fd = mount.new_filesystem("tmpfs", {"mode": "0755", "size": "65536k"}, mount.MOUNT_ATTR_NOSUID)
     try:
         for name in _OWN:
@@ -40,6 +45,9 @@ def make_dev(*, privileged: bool) -> int:
             _node(fd, name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
         for name, target in LINKS.items():
             os.symlink(target, name, dir_fd=fd)
+        if owner:
+            for name in (".", *_OWN, *NODES, *LINKS):
+                os.chown(name, owner, owner, dir_fd=fd, follow_symlinks=False)
         if privileged:
             _copy_nodes(fd, Path("/dev"))
     except BaseException:
@@ -48,13 +56,17 @@ def make_dev(*, privileged: bool) -> int:
     return fd
 
 
-def make_pts() -> int:
+def make_pts(owner: int = 0) -> int:
     """A devpts instance of its own: a container cannot see, or type into, another's terminals."""
-    return mount.new_filesystem(
+    fd = mount.new_filesystem(
         "devpts",
-        {"newinstance": None, "ptmxmode": "0666", "mode": "0620", "gid": "5"},
+        {"newinstance": None, "ptmxmode": "0666", "mode": "0620", "gid": str(owner + _TTY_GROUP)},
         mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NOEXEC,
     )
+    if owner:
+        for name in (".", "ptmx"):
+            os.chown(name, owner, owner, dir_fd=fd)
+    return fd
 
 
 def _node(dev: int, name: str, mode: int, device: int) -> None:

@@ -23,7 +23,7 @@ from podrun.container import child, control, terminal, tree, user
 from podrun.container.confinement import Confinement
 from podrun.container.spec import ContainerRecord, Process
 from podrun.errors import MechanismFailed, NotFound, Unavailable
-from podrun.linux import namespace, process
+from podrun.linux import capability, namespace, process, users
 from podrun.node.config import Config
 from podrun.node.paths import Paths
 
@@ -101,9 +101,14 @@ def _enter(
 ) -> NoReturn:
     try:
         rights = Confinement(wanted)
+        capability.not_dumpable()  # before there is anybody who could trace us
+        if record.first_id:
+            _give_pipes(record.first_id)
         _join(record)
         pid = os.fork()
         if pid == 0:
+            if record.first_id:
+                users.become_root()
             _become(wanted, rights, channel, tty, interactive)
         channel.close()
         _forward_signals(pid)
@@ -122,8 +127,18 @@ def _join(record: ContainerRecord) -> None:
     pidfd = process.pidfd_of(record.pid, record.start_time)
     if pidfd is None:
         raise ProcessLookupError(3, "the container has ended")
-    namespace.setns(pidfd, _NAMESPACES, record.name)
+    kinds = _NAMESPACES | (namespace.CLONE_NEWUSER if record.first_id else 0)
+    namespace.setns(pidfd, kinds, record.name)
     os.close(pidfd)
+
+
+def _give_pipes(first: int) -> None:
+    """The caller's pipes to root in the container, who else could not open /dev/stdout. Its files
+    stay whose they are."""
+    for fd in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{fd}").startswith("pipe:"):
+                os.fchown(fd, first, -1)
 
 
 def _forward_signals(pid: int) -> None:

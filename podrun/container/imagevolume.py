@@ -10,6 +10,7 @@ from pathlib import Path
 from podrun.errors import MechanismFailed
 from podrun.image import readonly
 from podrun.linux import mount
+from podrun.linux.users import Users
 from podrun.node.paths import PodPaths
 from podrun.volume import subpath
 from podrun.volume.spec import Volume
@@ -25,7 +26,13 @@ _ATTRIBUTES = (
 _CLONE = mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC | mount.AT_EMPTY_PATH
 
 
-def open_mount(volume: Volume, lowers: Sequence[str], sub_path: str, pod: PodPaths) -> int:
+def open_mount(
+    volume: Volume,
+    lowers: Sequence[str],
+    sub_path: str,
+    pod: PodPaths,
+    users: Users | None = None,
+) -> int:
     """A detached mount, for the container to attach; the caller closes it.
 
     Raises MechanismFailed (reason CreateContainerError, in the words of the CRI), Unavailable.
@@ -33,7 +40,7 @@ def open_mount(volume: Volume, lowers: Sequence[str], sub_path: str, pod: PodPat
     with contextlib.ExitStack() as opened:
         try:
             layers = [Path(path) for path in lowers]
-            root = opened.enter_context(readonly.opened(layers, pod.volume(volume.name)))
+            root = opened.enter_context(readonly.opened(layers, pod.volume(volume.name), users))
         except OSError as error:
             raise _failed(f'mount the image of volume "{volume.name}"', error) from None
         return _clone(volume, root, sub_path)

@@ -26,7 +26,7 @@ import msgspec
 
 from podrun.cgroup import devices as device_rules
 from podrun.cgroup.group import Group
-from podrun.container import child, devices, imagevolume, message, streams
+from podrun.container import child, devices, imagevolume, message, ownusers, streams
 from podrun.container.spec import (
     ContainerRecord,
     ContainerSpec,
@@ -36,7 +36,9 @@ from podrun.container.spec import (
 )
 from podrun.errors import MechanismFailed
 from podrun.image import rootfs
-from podrun.linux import capability, mount, namespace, process
+from podrun.linux import capability, mount, namespace, process, users
+from podrun.linux.users import Users
+from podrun.node import idmapped
 from podrun.node.paths import Paths, PodPaths
 from podrun.node.records import write_record
 from podrun.volume import volumes
@@ -52,6 +54,7 @@ class Sandbox(msgspec.Struct, frozen=True):
     pid: int
     start_time: int
     share_pid: bool = False
+    first_id: int = 0  # outside, of the pod's own users; 0: the host's
 
 
 def launch(
@@ -67,14 +70,16 @@ def launch(
         _make_directories(pod, attempt, Path(spec.log).parent)
         prepared = _prepare(pod, sandbox, spec, attempt)
         ends = streams.make(stdin=spec.stdin, pts=_devpts(spec, prepared))
+        if sandbox.first_id:
+            streams.give(ends, sandbox.first_id)
         undo.callback(group.remove)
         group.create(spec.limits)
         if not spec.process.privileged:
             device_rules.restrict(group)
-        main = _fork_child(group, sandbox, spec, prepared, ends, go)
+        main = _fork(group, sandbox, spec, prepared, ends, go)
         undo.callback(_end, main)
         control = _control_socket(paths, spec)
-        _write_record(paths, pod, spec, main)
+        _write_record(paths, pod, spec, main, sandbox.first_id)
         created = {"pid": main, "note": "; ".join(filter(None, (prepared.note, spec.note)))}
         os.write(report, msgspec.json.encode({"created": created}) + b"\n")
         _exec_monitor(paths, spec, group, attempt, main, ends, report, control)
@@ -101,36 +106,53 @@ def _prepare(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, attempt: Path
     pause = process.pidfd_of(sandbox.pid, sandbox.start_time)
     if pause is None:
         raise MechanismFailed("the pod's pause process is gone", reason="SandboxChanged")
-    root = rootfs.prepare([Path(path) for path in spec.lowers], attempt / "upper")
-    taken = {posixpath.normpath(m.target) for m in spec.mounts}
-    mounts = [
-        (make(), target) for target, make in _own(pod, sandbox, spec).items() if target not in taken
-    ]
-    mounts += [(_open_volume(m, pod), m.target) for m in spec.mounts]
+    with users.of_process(sandbox.pid, sandbox.first_id) as owner:
+        lowers = [Path(path) for path in spec.lowers]
+        root = rootfs.prepare(lowers, attempt / "upper", users=owner)
+        taken = {posixpath.normpath(m.target) for m in spec.mounts}
+        own = _own(pod, sandbox, spec, owner)
+        mounts = [(make(), target) for target, make in own.items() if target not in taken]
+        mounts += [(_open_volume(m, pod, owner), m.target) for m in spec.mounts]
     mounts.sort(key=lambda m: posixpath.normpath(m[1]).count("/"))  # none hides another
-    return child.Prepared(root=root.fd, mounts=tuple(mounts), pause=pause, note=root.note)
+    return child.Prepared(root.fd, tuple(mounts), pause, sandbox.first_id, root.note)
 
 
-def _open_volume(wanted: VolumeMount, pod: PodPaths) -> int:
+def _open_volume(wanted: VolumeMount, pod: PodPaths, owner: Users | None) -> int:
     volume, sub_path = wanted.volume, wanted.sub_path
     if volume.kind == "image":
-        return imagevolume.open_mount(volume, wanted.lowers, sub_path, pod)
-    return volumes.open_mount(volume, pod, read_only=wanted.read_only, sub_path=sub_path)
+        return imagevolume.open_mount(volume, wanted.lowers, sub_path, pod, owner)
+    return volumes.open_mount(
+        volume, pod, read_only=wanted.read_only, sub_path=sub_path, users=owner
+    )
 
 
-def _own(pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec) -> dict[str, Callable[[], int]]:
+def _own(
+    pod: PodPaths, sandbox: Sandbox, spec: ContainerSpec, owner: Users | None
+) -> dict[str, Callable[[], int]]:
     """What every container gets: target → how to open it."""
+    first = sandbox.first_id
     found: dict[str, Callable[[], int]] = {
-        "/dev": partial(devices.make_dev, privileged=spec.process.privileged),
-        "/dev/pts": devices.make_pts,
+        "/dev": partial(devices.make_dev, privileged=spec.process.privileged, owner=first),
+        "/dev/pts": partial(devices.make_pts, first),
         "/dev/shm": partial(_open_shm, sandbox.pid),
     }
     for name in _ETC_FILES:
-        found[f"/etc/{name}"] = partial(mount.open_tree, mount.AT_FDCWD, str(pod.etc / name))
+        found[f"/etc/{name}"] = partial(_open_file, pod.etc / name, owner)
     if spec.termination_message_path:
         target = posixpath.normpath(posixpath.join("/", spec.termination_message_path))
-        found[target] = partial(message.make, pod.attempt(spec.name, spec.attempt))
+        found[target] = partial(_open_message, pod.attempt(spec.name, spec.attempt), owner)
     return found
+
+
+def _open_message(attempt: Path, owner: Users | None) -> int:
+    return _open_file(message.make(attempt), owner)
+
+
+def _open_file(path: Path, owner: Users | None) -> int:
+    fd = mount.open_tree(mount.AT_FDCWD, str(path))
+    if owner is not None:
+        idmapped.idmap(fd, owner, path.name, path, reason="CreateContainerError")
+    return fd
 
 
 def _open_shm(pause: int) -> int:
@@ -139,7 +161,7 @@ def _open_shm(pause: int) -> int:
         return mount.open_tree(mount.AT_FDCWD, "/dev/shm")
 
 
-def _fork_child(
+def _fork(
     group: Group,
     sandbox: Sandbox,
     spec: ContainerSpec,
@@ -147,19 +169,31 @@ def _fork_child(
     ends: streams.Streams,
     go: int,
 ) -> int:
+    """C's pid."""
+    channels = child.Channels(
+        go=go,
+        status=ends.status,
+        stdin=ends.stdin,
+        stdout=ends.stdout,
+        stderr=ends.stderr,
+        tty=spec.tty,
+    )
+    run = partial(child.run, spec, prepared, channels, group)
+    if sandbox.first_id:
+        enter = partial(child.enter_cgroup, spec, group)
+        share_pid = spec.pid_namespace == "pod"
+        return ownusers.fork(group, prepared.pause, enter, run, share_pid=share_pid)
+    return _fork_child(group, sandbox, spec, run)
+
+
+def _fork_child(
+    group: Group, sandbox: Sandbox, spec: ContainerSpec, run: Callable[[], NoReturn]
+) -> int:
     """Fork C into its cgroup and its PID namespace: its own, pause's, or the host's."""
     with _children_in_pid_namespace(spec.pid_namespace, sandbox.pid):
         pid = group.fork()
         if pid == 0:
-            channels = child.Channels(
-                go=go,
-                status=ends.status,
-                stdin=ends.stdin,
-                stdout=ends.stdout,
-                stderr=ends.stderr,
-                tty=spec.tty,
-            )
-            child.run(spec, prepared, channels, group)
+            run()
     return pid
 
 
@@ -214,7 +248,9 @@ def _control_socket(paths: Paths, spec: ContainerSpec) -> socket.socket:
     return listener
 
 
-def _write_record(paths: Paths, pod: PodPaths, spec: ContainerSpec, pid: int) -> None:
+def _write_record(
+    paths: Paths, pod: PodPaths, spec: ContainerSpec, pid: int, first_id: int
+) -> None:
     record = ContainerRecord(
         id=spec.id,
         pod_uid=pod.uid,
@@ -230,6 +266,7 @@ def _write_record(paths: Paths, pod: PodPaths, spec: ContainerSpec, pid: int) ->
         stop_signal=spec.stop_signal,
         stdin=spec.stdin,
         tty=spec.tty,
+        first_id=first_id,
     )
     path = record_path(paths.runtime, spec.id)
     write_record(path, msgspec.json.encode(record), mode=0o600, durable=False)

@@ -13,7 +13,6 @@ import stat
 from collections import deque
 from pathlib import Path
 
-from podrun.linux import mount
 from podrun.node.paths import PodPaths
 
 MESSAGE_BYTES = 4096
@@ -25,15 +24,15 @@ _NAME = "termination-log"
 _LOG_TAIL = 4 * 17 * 1024
 
 
-def make(attempt: Path) -> int:
-    """An empty file for the run's message, as a detached mount."""
+def make(attempt: Path) -> Path:
+    """An empty file for the run's message, to be bound into the container."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(attempt / _NAME, flags, 0o666)
     try:
         os.fchmod(fd, 0o666)  # whatever the umask: the container's user is anybody
     finally:
         os.close(fd)
-    return mount.open_tree(mount.AT_FDCWD, str(attempt / _NAME))
+    return attempt / _NAME
 
 
 def read_message(

@@ -15,7 +15,7 @@ from podrun.container import control, user
 from podrun.container.copyfile import Owner
 from podrun.container.spec import ContainerRecord
 from podrun.errors import NotFound
-from podrun.linux import process
+from podrun.linux import process, users
 from podrun.linux.openat import openat2
 from podrun.node.config import Config
 from podrun.node.paths import Paths
@@ -68,8 +68,12 @@ def in_container(config: Config, container_id: str, label: str) -> Iterator[Plac
         raise NotFound("the container is not running", hint="see `podrun ps -c`")
     try:
         who = user.resolve(record.process, root)
-        owner = Owner(who.uid, who.gid)
-        yield Place(root, record.process.cwd, owner, label, _kernel_devices(str(record.pid)))
+        owner = Owner(record.first_id + who.uid, record.first_id + who.gid)
+        place = Place(root, record.process.cwd, owner, label, _kernel_devices(str(record.pid)))
+        with contextlib.ExitStack() as stack:
+            if record.first_id:
+                stack.enter_context(users.making_files_of(record.first_id))
+            yield place
     finally:
         os.close(root)
 

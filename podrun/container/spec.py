@@ -93,6 +93,7 @@ class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     stop_signal: str = ""
     stdin: bool = False
     tty: bool = False
+    first_id: int = 0  # outside, of the pod's own users; 0: the host's
 
     def main_alive(self) -> bool:
         return self._alive(self.pid, self.start_time)

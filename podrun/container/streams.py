@@ -13,6 +13,7 @@ types). Everything is close-on-exec.
 from __future__ import annotations
 
 import os
+import stat
 
 import msgspec
 
@@ -42,6 +43,13 @@ def make(*, stdin: bool, pts: int | None) -> Streams:
     else:
         source = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     return Streams(source, stdout_write, stderr_write, status_write, monitor)
+
+
+def give(ends: Streams, owner: int) -> None:
+    """The container's ends to its root, who else could not open /dev/stdout."""
+    for fd in {ends.stdin, ends.stdout, ends.stderr}:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode) or os.isatty(fd):  # not the host's /dev/null
+            os.fchown(fd, owner, -1)
 
 
 def _terminal(pts: int, stdin: bool, monitor: dict[str, int], status: int) -> Streams:

@@ -82,12 +82,18 @@ def _open_or_make(root: int, path: str, *, directory: bool, links: int = 0) -> i
     return openat2(root, os.fsencode(path), os.O_PATH)
 
 
-def mount_kernel_file_systems(*, privileged: bool) -> None:
-    """/proc, /sys and /dev/mqueue: they show the namespaces of who mounts them."""
-    attach(mount.new_filesystem("proc", None, _QUIET), "/proc")
+def kernel_file_systems(*, privileged: bool) -> dict[str, int]:
+    """/proc, /sys and /dev/mqueue: they show the namespaces of who makes them.
+
+    Before ``enter_root``: in a user namespace the kernel gives a new procfs or sysfs only to who
+    can see a whole one already.
+    """
     read_only = 0 if privileged else mount.MOUNT_ATTR_RDONLY
-    attach(mount.new_filesystem("sysfs", None, _QUIET | read_only), "/sys")
-    attach(mount.new_filesystem("mqueue", None, _QUIET), "/dev/mqueue")
+    return {
+        "/proc": mount.new_filesystem("proc", None, _QUIET),
+        "/sys": mount.new_filesystem("sysfs", None, _QUIET | read_only),
+        "/dev/mqueue": mount.new_filesystem("mqueue", None, _QUIET),
+    }
 
 
 def mount_cgroups(hierarchy: Hierarchy, *, privileged: bool) -> None:

@@ -20,18 +20,26 @@ from pathlib import Path
 
 from podrun.image import attributes
 from podrun.linux import mount, namespace
+from podrun.linux.users import Users
+from podrun.node import idmapped
 
 LAYERS_MAX = 500  # OVL_MAX_STACK; images are held to imageLimits.layers when they come in
 _OPTIONS = {"index": "off", "xino": "off", "metacopy": "off"}
 _STRING_MAX = 255  # of fsconfig(2)
 
 
-def mount_overlay(lowers: Sequence[Path], upper: Path, work: Path) -> int:
+def mount_overlay(
+    lowers: Sequence[Path], upper: Path, work: Path, users: Users | None = None
+) -> int:
     """A detached overlay, ``lowers`` topmost first; the caller closes the descriptor. OSError.
+
+    With ``users`` the lower layers have their ids (5.19).
 
     EINVAL may mean that "lowerdir+" is not known (6.5 says so at once, older kernels when the mount
     is created) or that ``upper`` will not do: only the other way tells.
     """
+    if users is not None:
+        return mount_by_namespace(lowers, upper, work, users)
     try:
         return mount_by_fsconfig(lowers, upper, work)
     except OSError as error:
@@ -68,12 +76,14 @@ def _open(path: Path, opened: contextlib.ExitStack) -> int:
     return fd
 
 
-def mount_by_namespace(lowers: Sequence[Path], upper: Path, work: Path) -> int:
+def mount_by_namespace(
+    lowers: Sequence[Path], upper: Path, work: Path, users: Users | None = None
+) -> int:
     with private_mounts():
-        return _mount_here(lowers, upper, work, upper.parent)
+        return _mount_here(lowers, upper, work, upper.parent, users)
 
 
-def mount_on_tmpfs(lowers: Sequence[Path], directory: Path) -> int:
+def mount_on_tmpfs(lowers: Sequence[Path], directory: Path, users: Users | None = None) -> int:
     """An overlay whose upper layer is a tmpfs of its own, gone with the last user of the mount."""
     with private_mounts():
         mount.mount("podrun", str(directory), "tmpfs", 0, "mode=0755")
@@ -83,18 +93,49 @@ def mount_on_tmpfs(lowers: Sequence[Path], directory: Path) -> int:
         with contextlib.ExitStack() as opened:
             to = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             opened.callback(os.close, to)
-            attributes.copy(_open(lowers[0], opened), to)
-        return _mount_here(lowers, upper, work, directory)
+            attributes.copy(layer(lowers[0], opened, users), to)
+        return _mount_here(lowers, upper, work, directory, users)
 
 
-def _mount_here(lowers: Sequence[Path], upper: Path, work: Path, target: Path) -> int:
+def _mount_here(
+    lowers: Sequence[Path], upper: Path, work: Path, target: Path, users: Users | None = None
+) -> int:
     with contextlib.ExitStack() as opened:
-        below = ":".join([str(_open(path, opened)) for path in lowers])
-        data = f"lowerdir={below},upperdir={_open(upper, opened)},workdir={_open(work, opened)}"
+        layers = [layer(path, opened, users) for path in lowers]
+        above = f"upperdir={_open(upper, opened)},workdir={_open(work, opened)}"
+        data = f"lowerdir={':'.join(map(str, layers))},{above}"
         data += "".join(f",{key}={value}" for key, value in _OPTIONS.items())
+        if users is not None:
+            attach_layers(layers, target)
         os.chdir("/proc/self/fd")
         mount.mount("podrun", str(target), "overlay", 0, data)
         return mount.open_tree(mount.AT_FDCWD, str(target))
+
+
+def layer(path: Path, opened: contextlib.ExitStack, owner: Users | None) -> int:
+    """A descriptor of the layer; one of its own mount, with ``owner``'s ids, where there is one.
+
+    The writable layer is never idmapped: what a container makes there has the ids outside anyway.
+    Raises MechanismFailed where the layers' file system cannot be idmapped.
+    """
+    if owner is None:
+        return _open(path, opened)
+    fd = mount.open_tree(mount.AT_FDCWD, str(path))
+    opened.callback(os.close, fd)
+    idmapped.idmap(fd, owner, "the image's layers", path, reason="CreateContainerError")
+    return fd
+
+
+def attach_layers(layers: Sequence[int], target: Path) -> None:
+    """Idmapped layers, on a tmpfs over ``target``: until 6.15 overlayfs takes attached ones alone.
+
+    In a namespace of ours; a descriptor goes on meaning the same mount.
+    """
+    mount.mount("podrun", str(target), "tmpfs", 0, "mode=0700")
+    for number, fd in enumerate(layers):
+        place = target / str(number)
+        place.mkdir()
+        mount.move_mount(fd, "", mount.AT_FDCWD, str(place))
 
 
 @contextlib.contextmanager

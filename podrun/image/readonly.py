@@ -16,32 +16,34 @@ from pathlib import Path
 
 from podrun.errors import Unavailable
 from podrun.image import copy, host
-from podrun.image.overlay import private_mounts
+from podrun.image.overlay import attach_layers, layer, private_mounts
 from podrun.linux import mount
 from podrun.linux.trees import remove_tree
+from podrun.linux.users import Users
 
 _NO_OVERLAY = (errno.ENODEV, errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
-def opened(lowers: Sequence[Path], spare: Path) -> Iterator[int]:
+def opened(lowers: Sequence[Path], spare: Path, users: Users | None = None) -> Iterator[int]:
     """An O_PATH descriptor of the root of ``lowers`` (topmost first), attached as long as this is
-    open. ``spare`` is the directory for a merged copy, where there is no overlayfs.
+    open. ``spare`` is the directory for a merged copy, where there is no overlayfs. ``users`` are
+    the pod's own, whom the files then belong to.
 
     Needs root and a process of one thread. Raises OSError, Unavailable.
     """
     if len(lowers) == 1:
-        with _directory(lowers[0]) as root:
+        with _shown(lowers[0], users) as root:
             yield root
         return
     with contextlib.ExitStack() as stack:
         try:
-            root = stack.enter_context(_merged(lowers))
+            root = stack.enter_context(_merged(lowers, users))
         except OSError as error:
             if error.errno not in _NO_OVERLAY:
                 raise
-            root = stack.enter_context(_directory(_copied(lowers, spare)))
+            root = stack.enter_context(_shown(_copied(lowers, spare), users))
         yield root
 
 
@@ -55,12 +57,28 @@ def _directory(path: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _merged(lowers: Sequence[Path]) -> Iterator[int]:
+def _shown(path: Path, users: Users | None) -> Iterator[int]:
+    """One directory as it is, but for its owners."""
+    if users is None:
+        with _directory(path) as root:
+            yield root
+        return
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(private_mounts())
+        root = layer(path, stack, users)
+        attach_layers([root], path.parent)
+        yield root
+
+
+@contextlib.contextmanager
+def _merged(lowers: Sequence[Path], users: Users | None) -> Iterator[int]:
     """mount(2) it is, as in ``overlay``: its one string has room for 127 descriptors."""
     target = lowers[0].parent  # any directory would do: nobody else sees it
     with contextlib.ExitStack() as stack:
         stack.enter_context(private_mounts())
-        layers = [stack.enter_context(_directory(path)) for path in lowers]
+        layers = [layer(path, stack, users) for path in lowers]
+        if users is not None:
+            attach_layers(layers, target)
         below = ":".join(map(str, layers))
         os.chdir("/proc/self/fd")
         options = f"lowerdir={below},index=off,xino=off,metacopy=off"

@@ -21,6 +21,8 @@ from podrun.errors import MechanismFailed, Unavailable
 from podrun.image import attributes, copy, host, overlay
 from podrun.linux import mount
 from podrun.linux.trees import remove_tree
+from podrun.linux.users import Users
+from podrun.node import idmapped
 
 How = Literal["overlay", "tmpfs", "copy"]
 _WAYS: tuple[How, ...] = ("overlay", "tmpfs", "copy")
@@ -42,12 +44,14 @@ def prepare(
     *,
     readonly: bool = False,
     ways: Sequence[How] = _WAYS,
+    users: Users | None = None,
 ) -> RootFs:
     """Build the root file system from ``lowers`` (topmost first).
 
     ``upper_dir`` and ``work`` beside it are made when missing and kept by ``discard`` only. With
     ``readonly`` the mount is read-only at once: whoever must make mount points in it first does
-    that on a writable one and calls mount_setattr. ``ways`` are tried in order.
+    that on a writable one and calls mount_setattr. ``ways`` are tried in order. ``users`` are the
+    pod's own, whom the files then belong to.
     Needs root and a process of one thread. Raises MechanismFailed, Unavailable.
     """
     if len(lowers) > overlay.LAYERS_MAX:  # EINVAL, which would be taken for another reason
@@ -58,7 +62,7 @@ def prepare(
     failures: list[str] = []
     for how in ways:
         try:
-            fd = _WAY[how](lowers, upper_dir)
+            fd = _WAY[how](lowers, upper_dir, users)
         except OSError as error:
             if how == "copy" or error.errno not in (*_NO_UPPER, errno.ENODEV):
                 raise _failed(how, upper_dir, error) from error
@@ -79,31 +83,30 @@ def discard(upper_dir: Path) -> None:
         remove_tree(upper_dir.parent / name)
 
 
-def _overlay(lowers: Sequence[Path], upper_dir: Path) -> int:
+def _overlay(lowers: Sequence[Path], upper_dir: Path, users: Users | None) -> int:
     work = upper_dir.parent / "work"
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _make_upper(lowers[0], upper_dir)
-    return overlay.mount_overlay(lowers, upper_dir, work)
+    _make_upper(lowers[0], upper_dir, users)
+    return overlay.mount_overlay(lowers, upper_dir, work, users)
 
 
-def _make_upper(top: Path, upper_dir: Path) -> None:
+def _make_upper(top: Path, upper_dir: Path, users: Users | None) -> None:
     """The merged root shows the upper layer's own mode and owner: they must be the image's."""
     with contextlib.suppress(FileExistsError):
         upper_dir.mkdir(mode=0o755)
         with contextlib.ExitStack() as opened:
-            source = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            opened.callback(os.close, source)
+            source = overlay.layer(top, opened, users)
             made = os.open(upper_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             opened.callback(os.close, made)
             attributes.copy(source, made)
 
 
-def _tmpfs(lowers: Sequence[Path], upper_dir: Path) -> int:
+def _tmpfs(lowers: Sequence[Path], upper_dir: Path, users: Users | None) -> int:
     upper_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-    return overlay.mount_on_tmpfs(lowers, upper_dir)
+    return overlay.mount_on_tmpfs(lowers, upper_dir, users)
 
 
-def _copy(lowers: Sequence[Path], upper_dir: Path) -> int:
+def _copy(lowers: Sequence[Path], upper_dir: Path, users: Users | None) -> int:
     if host.ROOT in lowers:
         raise Unavailable(
             f"{host.NAME} needs overlayfs, which cannot be mounted here; it is never copied",
@@ -115,7 +118,10 @@ def _copy(lowers: Sequence[Path], upper_dir: Path) -> int:
         partial.mkdir(mode=0o755, parents=True)
         copy.merge(lowers, partial)
         os.rename(partial, whole)
-    return mount.open_tree(mount.AT_FDCWD, str(whole))
+    fd = mount.open_tree(mount.AT_FDCWD, str(whole))
+    if users is not None:
+        idmapped.idmap(fd, users, "the image's copy", whole, reason="CreateContainerError")
+    return fd
 
 
 _WAY = {"overlay": _overlay, "tmpfs": _tmpfs, "copy": _copy}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 _APPARMOR_ENABLED = "/sys/module/apparmor/parameters/enabled"
-_APPARMOR_PROFILES = "/sys/kernel/security/apparmor/profiles"
+_APPARMOR_FILES = "/sys/kernel/security/apparmor"  # securityfs, where it is mounted
 _SELINUX_ENFORCE = "/sys/fs/selinux/enforce"
 
 
@@ -17,10 +17,15 @@ def apparmor_enabled() -> bool:
         return False
 
 
+def apparmor_loads() -> bool:
+    """Whether profiles can be seen and loaded from here."""
+    return os.path.exists(f"{_APPARMOR_FILES}/.replace")
+
+
 def apparmor_has(profile: str) -> bool:
-    """Whether ``profile`` is loaded. False also where securityfs is not mounted."""
+    """Whether ``profile`` is loaded. False also where that cannot be seen."""
     try:
-        with open(_APPARMOR_PROFILES) as file:
+        with open(f"{_APPARMOR_FILES}/profiles") as file:
             return any(line.rpartition(" (")[0] == profile for line in file)
     except OSError:
         return False

@@ -65,6 +65,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     seccomp_profile_root: str = ""  # of Localhost profiles; "": seccomp/profiles in state_root
     allowed_unsafe_sysctls: tuple[str, ...] = ()  # names, or prefixes that end in "*"
 
+    # user namespaces: above systemd's range for containers, below 2^31
+    userns_first_id: int = 0x70000000
+
     def environment(self) -> dict[str, str]:
         """What a child process needs in its environment to read the same configuration."""
         source = os.environ.get("PODRUN_CONFIG")

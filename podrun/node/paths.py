@@ -1,6 +1,6 @@
 """Every path podrun owns, in one place (the table in docs/architecture.md says who writes each).
 
-state_root/  images/ snapshots/ network/ seccomp/{profiles,compiled}/
+state_root/  images/ snapshots/ network/ users/ seccomp/{profiles,compiled}/
              pods/<uid>/{pod,facts}.json events.jsonl
              pods/<uid>/volumes/<name>/   pods/<uid>/containers/<name>/<attempt>/
 run_root/    agent.sock agent.lock locks/<uid> c/<id>.{json,sock}
@@ -80,6 +80,11 @@ class Paths:
     @property
     def network(self) -> Path:
         return self.state / "network"
+
+    @property
+    def users(self) -> Path:
+        """Leases of user ids (``podrun.sandbox.idleases``)."""
+        return self.state / "users"
 
     @property
     def seccomp_profiles(self) -> Path:

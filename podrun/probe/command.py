@@ -111,6 +111,8 @@ def _arguments(record: ContainerRecord, who: user.User) -> tuple[str, ...]:
             found += [option, value]
     for group in who.groups:
         found += ["--group", str(group)]
+    if record.first_id:
+        found += ["--user-namespace", "1"]
     for directory in Group(record.cgroup).directories():
         found += ["--cgroup", str(directory / "cgroup.procs")]
     return tuple(found)

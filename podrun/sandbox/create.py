@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from podrun.cgroup.group import Group
 from podrun.cgroup.limits import Limits
@@ -28,7 +29,7 @@ from podrun.linux import namespace, process
 from podrun.node.config import Config
 from podrun.node.paths import Paths, PodPaths
 from podrun.node.records import read_record, write_record
-from podrun.sandbox import etc_files
+from podrun.sandbox import etc_files, idleases
 from podrun.sandbox.pause import PauseChild
 from podrun.sandbox.spec import SandboxRecord, SandboxSpec
 
@@ -75,6 +76,8 @@ def create(config: Config, paths: Paths, pod: PodPaths, spec: SandboxSpec) -> Sa
 def _make(
     config: Config, paths: Paths, pod: PodPaths, spec: SandboxSpec, undo: ExitStack
 ) -> SandboxRecord:
+    if spec.own_users:
+        spec = replace(spec, first_id=idleases.lease(config, paths, spec.uid))
     group = Group(spec.cgroup)
     holder = group.child("pause")
     sockets = _claim_ports(config, paths, spec)
@@ -95,6 +98,7 @@ def _make(
             namespaces=_namespaces(child.pid, spec),
             share_pid=spec.share_pid,
             host_network=spec.host_network,
+            first_id=spec.first_id,
         )
         _write(pod, record)
         child.let_go()
@@ -135,6 +139,7 @@ def _namespaces(pid: int, spec: SandboxSpec) -> dict[str, int]:
     kinds = [] if spec.host_network else ["net", "uts"]
     kinds += [] if spec.host_ipc else ["ipc"]
     kinds += ["pid"] if spec.share_pid else []
+    kinds += ["user"] if spec.first_id else []
     return {kind: namespace.inode(pid, kind) for kind in kinds}
 
 

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from podrun.cgroup.group import Group
 from podrun.errors import MechanismFailed
-from podrun.linux import capability, mount, namespace, process, seccomp
+from podrun.linux import capability, mount, namespace, process, seccomp, users
 from podrun.sandbox import sysctls
 from podrun.sandbox.spec import SandboxSpec
 
@@ -36,15 +36,31 @@ class PauseChild:
 
     def __init__(self, spec: SandboxSpec, cgroup: Group, inherited: list[int]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        if spec.share_pid:
-            namespace.unshare(namespace.CLONE_NEWPID)  # for our children, the next is its PID 1
-        self.pid = cgroup.fork()
+        kinds = namespace.CLONE_NEWPID if spec.share_pid else 0
+        if spec.first_id:
+            kinds |= namespace.CLONE_NEWUSER  # with the others, so that it owns them
+        elif kinds:
+            namespace.unshare(kinds)  # for our children, the next is its PID 1
+            kinds = 0
+        self.pid = cgroup.fork(kinds)
         if self.pid == 0:
             ours.close()
             _child(spec, cgroup, theirs, inherited)
         theirs.close()
         self._channel = ours
         self.start_time = process.start_time(self.pid)
+        if spec.first_id:
+            self._give_ids(spec.first_id)
+
+    def _give_ids(self, first: int) -> None:
+        """And the score, which only the host's root may lower."""
+        try:
+            users.write_maps(self.pid, first)
+            _set_oom_score(self.pid)
+            self._channel.send(b"u")
+        except OSError as error:
+            self.abandon()
+            raise MechanismFailed.from_oserror("give the pod its user ids", error) from None
 
     def wait_ready(self) -> None:
         """Until its namespaces stand. Raises MechanismFailed with what the child says."""
@@ -75,10 +91,11 @@ def _child(
         step = "enter the cgroup"
         cgroup.enter()
         step = "make the namespaces of the sandbox"
+        if spec.first_id and not channel.recv(1):
+            os._exit(1)
         _unshare(spec)
-        step = "set sysctls"
-        defaults = {} if spec.host_network else sysctls.NETWORK_DEFAULTS
-        sysctls.write({**defaults, **spec.sysctls})
+        step = "set sysctls"  # still as the host's root, whose their files are on old kernels
+        sysctls.write({**_network_defaults(spec), **spec.sysctls})
         step = "set the hostname"
         if not spec.host_network:
             socket.sethostname(spec.hostname)
@@ -86,14 +103,14 @@ def _child(
         step = "make the sandbox's root"
         binary = BINARY.read_bytes()
         program = Path(spec.seccomp).read_bytes() if spec.seccomp else b""
+        if spec.first_id:
+            users.become_root()
         _make_root(binary)
         step = "give up its rights"
-        _confine(inherited)
+        _confine(inherited, program)
         if not channel.recv(1):
             os._exit(0)  # nobody wants this sandbox any more
         step = "execute pause"
-        if program:
-            seccomp.install(program)
         os.execve("/pause", ["/pause"], {})
     except BaseException as error:  # a forked child never returns
         with contextlib.suppress(OSError):
@@ -108,8 +125,19 @@ def _unshare(spec: SandboxSpec) -> None:
     if not spec.host_ipc:
         flags |= namespace.CLONE_NEWIPC
     namespace.unshare(flags)
-    with contextlib.suppress(PermissionError), open("/proc/self/oom_score_adj", "w") as file:
+    if not spec.first_id:
+        _set_oom_score("self")
+
+
+def _set_oom_score(pid: int | str) -> None:
+    with contextlib.suppress(PermissionError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
         file.write(_OOM_SCORE_ADJ)  # without CAP_SYS_RESOURCE it cannot be lowered: stay
+
+
+def _network_defaults(spec: SandboxSpec) -> dict[str, str]:
+    if spec.host_network:
+        return {}
+    return sysctls.OWN_USERS_DEFAULTS if spec.first_id else sysctls.NETWORK_DEFAULTS
 
 
 def _make_root(binary: bytes) -> None:
@@ -139,7 +167,7 @@ def _make_root(binary: bytes) -> None:
     os.close(root)
 
 
-def _confine(inherited: list[int]) -> None:
+def _confine(inherited: list[int], program: bytes) -> None:
     """No descriptor, capability or handler of ours goes into pause but ``inherited``."""
     process.cloexec_from(0)
     for fd in inherited:
@@ -147,3 +175,5 @@ def _confine(inherited: list[int]) -> None:
     capability.drop_bounding(0)
     capability.set_user(0, 0, (), 0)
     capability.no_new_privileges()
+    if program:
+        seccomp.install(program)

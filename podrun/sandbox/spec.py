@@ -44,6 +44,8 @@ class SandboxSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     memory_bytes: int | None = None
     sysctls: dict[str, str] = {}
     seccomp: str = ""  # pause's compiled filter; "": none
+    own_users: bool = False
+    first_id: int = 0  # outside, of the pod's own users; 0: the host's
 
 
 class SandboxRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,6 +60,7 @@ class SandboxRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     namespaces: dict[str, int] = {}  # kind → inode, those that pause owns
     share_pid: bool = False
     host_network: bool = False
+    first_id: int = 0  # outside, of the pod's own users; 0: the host's
 
     def alive(self) -> bool:
         return (

@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping
 
 from podrun.linux.openat import RESOLVE_NO_XDEV, STRAIGHT, openat2
+from podrun.linux.users import COUNT
 
 #: containerd's defaults of a pod with its own network: any user may bind low ports and ping
 NETWORK_DEFAULTS = {
     "net.ipv4.ip_unprivileged_port_start": "0",
     "net.ipv4.ping_group_range": "0 2147483647",
 }
+#: the same in a user namespace, which has no more groups than that
+OWN_USERS_DEFAULTS = {**NETWORK_DEFAULTS, "net.ipv4.ping_group_range": f"0 {COUNT - 1}"}
 
 
 def write(parameters: Mapping[str, str]) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from podrun.errors import MechanismFailed
 from podrun.linux import mount
 from podrun.linux.trees import remove_tree
+from podrun.linux.users import Users
+from podrun.node import idmapped
 from podrun.node.paths import PodPaths
 from podrun.volume import subpath
 from podrun.volume.ownership import GroupOwner, give
@@ -41,13 +43,19 @@ def source(volume: Volume, pod: PodPaths) -> Path:
 
 
 def open_mount(
-    volume: Volume, pod: PodPaths, *, read_only: bool = False, sub_path: str = ""
+    volume: Volume,
+    pod: PodPaths,
+    *,
+    read_only: bool = False,
+    sub_path: str = "",
+    users: Users | None = None,
 ) -> int:
     """A detached mount of the volume, for the container to attach; the caller closes it.
 
     ``sub_path`` is one file or directory of it; a missing one is made, as a directory. hostPath
     carries the mounts below it along, as containerd's rbind does; ``read_only`` is for the top
-    mount alone (recursiveReadOnly is a field of its own). Raises MechanismFailed.
+    mount alone (recursiveReadOnly is a field of its own). ``users`` are the pod's own, whom the
+    files then seem to belong to. Raises MechanismFailed.
     """
     with contextlib.ExitStack() as opened:
         try:
@@ -61,7 +69,12 @@ def open_mount(
             except OSError as error:
                 raise sub_path_failed(volume, sub_path, error) from None
             opened.callback(os.close, top)
-        return _clone(volume, top, mount.MOUNT_ATTR_RDONLY if read_only else 0)
+        fd = _clone(volume, top, mount.MOUNT_ATTR_RDONLY if read_only else 0)
+        if users is not None:
+            opened.callback(os.close, fd)
+            idmapped.idmap(fd, users, f'volume "{volume.name}"', source(volume, pod))
+            fd = os.dup(fd)
+        return fd
 
 
 def _clone(volume: Volume, top: int, attributes: int) -> int:
