@@ -81,8 +81,11 @@ def _app_armor(pod: Pod, context: SecurityContext, spec: ContainerSpec) -> tuple
         return "", ""
     if profile is not None and profile.type == _UNCONFINED:
         return "", ""
-    if not apparmor.can_load() and not lsm.apparmor_has(apparmor.DEFAULT):
-        return "", "" if unsaid else f"without AppArmor: {apparmor.PARSER} is not installed"
+    if lsm.apparmor_has(apparmor.DEFAULT):
+        return apparmor.DEFAULT, ""
+    missing = apparmor.obstacle()
+    if missing:
+        return "", "" if unsaid else f"without AppArmor: {missing}"
     return apparmor.load_default(), ""
 
 

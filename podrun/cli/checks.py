@@ -215,10 +215,11 @@ def apparmor() -> Found:
 
     if not lsm.apparmor_enabled():
         return Found("AppArmor", OK, "not enabled: containers go without")
-    if lsm.apparmor_has(apparmor.DEFAULT) or apparmor.can_load():
+    missing = "" if lsm.apparmor_has(apparmor.DEFAULT) else apparmor.obstacle()
+    if not missing:
         return Found("AppArmor", OK, f"profile {apparmor.DEFAULT}")
-    text = f"containers go without: {apparmor.PARSER} is not installed"
-    return Found("AppArmor", WARN, text, "apt-get install apparmor")
+    hint = "apt-get install apparmor; mount -t securityfs securityfs /sys/kernel/security"
+    return Found("AppArmor", WARN, f"containers go without: {missing}", hint)
 
 
 def selinux() -> Found:
