@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from podrun.linux import capability, mount, namespace
-from podrun.linux.syscall import libc
 
 #: ids of one namespace, as Kubernetes has it
 COUNT = 65536
@@ -72,12 +71,12 @@ def idmap(mount_fd: int, users: Users, *, recursive: bool = False) -> None:
 def making_files_of(first: int) -> Iterator[None]:
     """Files made meanwhile belong to root of that namespace; all other rights stay ours."""
     held = capability.held()
-    libc("setfsgid", first)
-    libc("setfsuid", first)  # takes the rights over others' files out of the effective set
+    os.setegid(first)
+    os.seteuid(first)  # which takes the effective set away
     capability.limit(held)
     try:
         yield
     finally:
-        libc("setfsuid", 0)
-        libc("setfsgid", 0)
+        os.seteuid(0)
+        os.setegid(0)
         capability.limit(held)
