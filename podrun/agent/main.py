@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from podrun.agent import stopped
+from podrun.linux import sealed
 from podrun.node import config as node_config
 from podrun.node.config import Config
 from podrun.node.paths import Paths
@@ -25,6 +26,8 @@ def main(arguments: list[str]) -> int:
 
     ``--detached``: nobody watches; what it says goes to its log.
     """
+    sealed.seal_this_process()  # each container's child is a fork of us
+    sealed.name_this_process("podrun-agent")
     gc.enable()  # the command line goes without: its processes are short
     config = node_config.load()
     paths = Paths(config)

@@ -13,6 +13,7 @@ from podrun.cli.names import parse_pod
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
 from podrun.errors import PodrunError
+from podrun.linux import sealed
 from podrun.pod.runs import is_running
 
 
@@ -41,6 +42,7 @@ def command(
     code is the command's own; 127 and 126 where it is not there or no program.
     """
     require_root("join a container")
+    sealed.seal_this_process()
     reader = Reader(addresses=False)
     stored = reader.find(parse_pod(pod), namespace)
     name = chosen(stored.pod, container)

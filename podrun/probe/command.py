@@ -21,7 +21,7 @@ from podrun.cgroup.group import Group
 from podrun.container import child, confinement, user
 from podrun.container.spec import ContainerRecord
 from podrun.errors import NotFound
-from podrun.linux import namespace, process
+from podrun.linux import namespace, process, sealed
 from podrun.probe.outcome import ERROR, FAILURE, KEPT_BYTES, SUCCESS, Outcome, text_of
 from podrun.probe.ready import readable
 
@@ -70,11 +70,12 @@ class Entrance:
         self._pidfd = _main_process(record)
         self._arguments = _arguments(record, who)
         self._environment = child.environment_of(record.process, who)
+        self._program = sealed.open_program(ENTER)
 
     def close(self) -> None:
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        for fd in {self._pidfd, self._program} - {-1}:
+            os.close(fd)
+        self._pidfd = self._program = -1
 
     def spawn(self, command: tuple[str, ...], timeout: float | None, result: int) -> int:
         """The pid of a new helper; ``result`` is where it writes. OSError."""
@@ -89,7 +90,7 @@ class Entrance:
         ]
         keep = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in (self._pidfd, result)]  # not close-on-exec
         return os.posix_spawn(
-            ENTER,
+            sealed.path_of(self._program),
             arguments,
             self._environment,
             file_actions=keep,
