@@ -64,7 +64,7 @@ def test_apply_leaves_the_manifests_to_the_agent(
         os.waitpid(agent, 0)
     assert (done.returncode, done.stdout) == (0, "pod/web created\n")
     needless = TOO_HEAVY | {"ast", "msgspec", "pathlib", "locale", "podrun.api"}
-    assert needless & loaded == {"selectors", "socket"}
+    assert needless & loaded == set()
 
 
 def run(cli: Cli, *args: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
