@@ -55,7 +55,7 @@ def all_checks(config: Config) -> Iterator[Found]:
         "seccomp": lambda: seccomp(config),
         "AppArmor": apparmor,
         "SELinux": selinux,
-        "user namespaces": user_namespaces,
+        "user namespaces": lambda: user_namespaces(config),
         "disk space": lambda: disk_space(paths),
     }
     for name, probe in probes.items():
@@ -230,12 +230,32 @@ def selinux() -> Found:
     return Found("SELinux", OK, "processes get a label where seLinuxOptions say so")
 
 
-def user_namespaces() -> Found:
+def user_namespaces(config: Config) -> Found:
+    """What hostUsers: false needs: a namespace, and image layers that can be shown with its ids."""
     limit = Path("/proc/sys/user/max_user_namespaces")
-    if limit.exists() and int(limit.read_text()) > 0:
-        return Found("user namespaces", OK, f"{limit.read_text().strip()} at the most")
-    hint = "sysctl -w user.max_user_namespaces=15000"
-    return Found("user namespaces", WARN, "switched off", hint)
+    if not limit.exists() or int(limit.read_text()) == 0:
+        hint = "sysctl -w user.max_user_namespaces=15000"
+        return Found("user namespaces", WARN, "switched off", hint)
+    state = Paths(config).state
+    state.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".check-", dir=state) as directory:
+        said = in_child(lambda: _try_own_users(Path(directory), config.userns_first_id))
+        _discard(Path(directory))
+    if said != "overlay":
+        hint = "pods with hostUsers: false need Linux 5.19, and stateRoot on ext4, xfs or btrfs"
+        return Found("user namespaces", WARN, said, hint)
+    return Found("user namespaces", OK, f"{limit.read_text().strip()} at the most, idmapped mounts")
+
+
+def _try_own_users(directory: Path, first: int) -> str:
+    from podrun.image import rootfs
+    from podrun.linux import users
+
+    (directory / "lower").mkdir()
+    with users.made(first) as own:
+        made = rootfs.prepare([directory / "lower"], directory / "upper", users=own)
+    os.close(made.fd)
+    return made.how if made.how == "overlay" else f"{made.how} {made.note}"
 
 
 def disk_space(paths: Paths) -> Found:

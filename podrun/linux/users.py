@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from podrun.linux import capability, mount, namespace
+from podrun.linux import capability, clone, mount, namespace
 
 #: ids of one namespace, as Kubernetes has it
 COUNT = 65536
@@ -31,6 +31,31 @@ def of_process(pid: int, first: int) -> Iterator[Users | None]:
         yield None
         return
     fd = namespace.open_namespace(pid, "user")
+    try:
+        yield Users(fd, first)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def made(first: int) -> Iterator[Users]:
+    """A namespace that nobody is in, for as long as this is open. OSError.
+
+    Needs a process of one thread.
+    """
+    there, here = os.pipe()
+    pid = clone.fork(namespace.CLONE_NEWUSER)
+    if pid == 0:
+        os.close(here)
+        os.read(there, 1)  # until the other end is closed
+        os._exit(0)
+    try:
+        os.close(there)
+        write_maps(pid, first)
+        fd = namespace.open_namespace(pid, "user")
+    finally:
+        os.close(here)
+        os.waitpid(pid, 0)
     try:
         yield Users(fd, first)
     finally:

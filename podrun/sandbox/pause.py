@@ -42,7 +42,7 @@ class PauseChild:
         elif kinds:
             namespace.unshare(kinds)  # for our children, the next is its PID 1
             kinds = 0
-        self.pid = cgroup.fork(kinds)
+        self.pid = _fork(cgroup, kinds)
         if self.pid == 0:
             ours.close()
             _child(spec, cgroup, theirs, inherited)
@@ -83,6 +83,17 @@ class PauseChild:
             os.waitpid(self.pid, 0)
 
 
+def _fork(cgroup: Group, kinds: int) -> int:
+    try:
+        return cgroup.fork(kinds)
+    except OSError as error:
+        if not kinds & namespace.CLONE_NEWUSER:
+            raise
+        raise MechanismFailed.from_oserror(
+            "make a user namespace", error, hint="see `podrun system check`"
+        ) from None
+
+
 def _child(
     spec: SandboxSpec, cgroup: Group, channel: socket.socket, inherited: list[int]
 ) -> NoReturn:
@@ -94,17 +105,18 @@ def _child(
         if spec.first_id and not channel.recv(1):
             os._exit(1)
         _unshare(spec)
-        step = "set sysctls"  # still as the host's root, whose their files are on old kernels
-        sysctls.write({**_network_defaults(spec), **spec.sysctls})
+        binary = BINARY.read_bytes()
+        program = Path(spec.seccomp).read_bytes() if spec.seccomp else b""
+        step = "set sysctls"
+        if spec.first_id:
+            _become_root(spec)
+        else:
+            sysctls.write({**_network_defaults(spec), **spec.sysctls})
         step = "set the hostname"
         if not spec.host_network:
             socket.sethostname(spec.hostname)
         channel.send(b"ready")  # the worker attaches the network while we go on
         step = "make the sandbox's root"
-        binary = BINARY.read_bytes()
-        program = Path(spec.seccomp).read_bytes() if spec.seccomp else b""
-        if spec.first_id:
-            users.become_root()
         _make_root(binary)
         step = "give up its rights"
         _confine(inherited, program)
@@ -116,6 +128,21 @@ def _child(
         with contextlib.suppress(OSError):
             channel.send(f"{step}: {error}".encode()[:4096])
     os._exit(1)
+
+
+def _become_root(spec: SandboxSpec) -> None:
+    """Root inside, who sees no file of podrun's any more.
+
+    Parameters of IPC are the host root's to write until Linux 6.9, and root's inside since then.
+    """
+    denied = {}
+    for name, value in {**_network_defaults(spec), **spec.sysctls}.items():
+        try:
+            sysctls.write({name: value})
+        except PermissionError:
+            denied[name] = value
+    users.become_root()
+    sysctls.write(denied)
 
 
 def _unshare(spec: SandboxSpec) -> None:

@@ -216,7 +216,6 @@ def test_what_is_wrong_with_a_field(fields: str, problem: str) -> None:
             "spec.volumes[0].ephemeral: podrun does not support this field yet",
         ),
         ("securityContext: {seLinuxChangePolicy: Recursive}", "spec.securityContext.seLinuxChangePolicy: podrun does not support this field yet"),
-        ("hostUsers: false", "spec.hostUsers: podrun does not support this field yet"),
         ("tolerations: [{opertor: x}]", 'spec.tolerations[0].opertor: unknown field (did you mean "operator"?)'),
         (
             "affinity: {nodeAffinity: {required: x}}",

@@ -41,7 +41,8 @@ dnsConfig PodDNSConfig: Name servers, search domains and options added to /etc/r
 hostNetwork boolean: The pod uses the host's network, hostname and ports as they are.
 hostPID boolean: The containers see and may signal the host's processes.
 hostIPC boolean: The containers share the host's System V IPC, POSIX queues and /dev/shm.
-hostUsers boolean no =true: false maps the pod's users to unprivileged ones of the host.
+hostUsers boolean: false gives the pod 65,536 user ids of its own: its root is nobody on the host.
+    Volumes must lie on file systems that can be idmapped. See docs/security.md.
 shareProcessNamespace boolean: All containers of the pod see each other's processes.
 hostname string: The pod's hostname; metadata.name unless given.
 hostnameOverride string: The pod's hostname as it is, up to 64 characters and with dots if need be,
