@@ -7,6 +7,7 @@ a pod comes, changes, ends, goes ──► somebody waits? ──► review ─�
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 
@@ -100,8 +101,8 @@ def _tell(task: PodTask, answer: Answer) -> None:
     if answer.admitted:
         facts.unfit = None
         facts.accepted_at = time.time()  # from now on the node has it: its deadline runs
-        task.changed(durable=True)
         task.wake()
     elif facts.unfit is None or facts.unfit.message != answer.message:
         facts.unfit = Trouble(UNSCHEDULABLE, answer.message, time.time())
-        task.changed()
+    with contextlib.suppress(OSError):  # a full disk: its task saves it before it acts
+        task.changed(durable=answer.admitted)

@@ -137,7 +137,8 @@ class PodTask:
         forget_unfinished(self.facts)
         forget_unfinished_pulls(self.facts)
         self._watch.adopt(time.time())
-        self.changed()
+        with contextlib.suppress(OSError):  # a full disk keeps no agent from starting
+            self.changed()
 
     def accepted(self) -> None:
         """Tell of a pod that is new, and saved as it is."""
@@ -165,11 +166,14 @@ class PodTask:
             self._record([event])
 
     def _record(self, new: list[Event]) -> None:
-        if new:
-            self._events = merge(self._events, new)
-            self._store.save_events(self.stored, self._events)
-        for listener in tuple(self.listeners):
-            listener(self.stored, new)
+        """Who listens hears of it also when the disk is too full for events. OSError."""
+        try:
+            if new:
+                self._events = merge(self._events, new)
+                self._store.save_events(self.stored, self._events)
+        finally:
+            for listener in tuple(self.listeners):
+                listener(self.stored, new)
 
     def _pull_goes_on(self, progress: dict[str, Any]) -> None:
         for listener in tuple(self.pull_listeners):

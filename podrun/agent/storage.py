@@ -7,7 +7,6 @@ none does               ──► no timer at all
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -51,10 +50,16 @@ class StorageWatch:
             while watched := [task for task in self._tasks() if _is_watched(task)]:
                 await asyncio.sleep(PERIOD)
                 for task in watched:
-                    with contextlib.suppress(PodrunError):  # the next turn may have more luck
-                        await self._look(task)
+                    await self._try(task)
         finally:
             self._running = None
+
+    async def _try(self, task: PodTask) -> None:
+        """One pod's trouble, or a disk too full for its verdict, is not the others'."""
+        try:
+            await self._look(task)
+        except (PodrunError, OSError) as error:  # the next turn may have more luck
+            log.warning("storage of pod %s/%s: %s", *task.stored.key, error)
 
     async def _look(self, task: PodTask) -> None:
         if not _is_watched(task):

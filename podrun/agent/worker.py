@@ -80,15 +80,18 @@ class Forked:
 
     def __init__(self, body: Callable[[int, int], object]) -> None:
         """``body(report, go)`` runs in the child; what it returns is reported as ``ok``."""
-        report_read, report_write = os.pipe()
-        go_read, self.go = os.pipe()
         agent = os.getpid()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _child(body, report_write, go_read, agent)
+        with contextlib.ExitStack() as undo:  # no descriptor is lost where nothing can be forked
+            report_read, report_write = _pipe(undo)
+            go_read, self.go = _pipe(undo)
+            self.pid = os.fork()
+            if self.pid == 0:
+                _child(body, report_write, go_read, agent)
+            undo.callback(_give_up, self.pid)
+            self.pidfd = os.pidfd_open(self.pid)
+            undo.pop_all()
         os.close(report_write)
         os.close(go_read)
-        self.pidfd = os.pidfd_open(self.pid)
         self.lines = Lines(report_read)
 
     def let_go(self) -> None:
@@ -102,6 +105,19 @@ class Forked:
         if self.go >= 0:
             os.close(self.go)
             self.go = -1
+
+
+def _pipe(undo: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        undo.callback(os.close, end)
+    return ends
+
+
+def _give_up(pid: int) -> None:
+    """A worker that cannot be watched for want of a descriptor."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def reap_later(pidfd: int) -> None:
