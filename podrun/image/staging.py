@@ -8,6 +8,7 @@ from typing import BinaryIO, Literal
 
 from podrun.image import oci
 from podrun.linux.syscall import libc
+from podrun.linux.trees import remove_tree
 
 
 class Staging:
@@ -35,9 +36,13 @@ class Staging:
     def new_tree(self) -> Path:
         """A new directory; its ``fs`` (also new) is to be filled."""
         path = self._next("tree")
-        (path / "fs").mkdir(parents=True)
-        (path / "fs").chmod(0o755)
+        _make_tree(path)
         return path
+
+    def empty_tree(self, path: Path) -> None:
+        """Begin a tree anew, in the same place: others may know it."""
+        remove_tree(path)
+        _make_tree(path)
 
     def add_document(self, data: bytes, media_type: str) -> oci.Descriptor:
         file, path = self.new_file()
@@ -58,3 +63,8 @@ class Staging:
     def _next(self, kind: str) -> Path:
         self._count += 1
         return self.root / f"{kind}-{self._count}"
+
+
+def _make_tree(path: Path) -> None:
+    (path / "fs").mkdir(parents=True)
+    (path / "fs").chmod(0o755)

@@ -132,7 +132,7 @@ class Transfer:
             os.close(more)
 
     def _start_unpack(self, layer: Layer, download: Download | None) -> None:
-        layer.tree = self._staging.new_tree()
+        layer.tree = layer.tree or self._staging.new_tree()
         layer.blob = self._staging.new_path() if download else None
         count = functools.partial(self._counts.__setitem__, 2 * layer.number + 1)
         below = [self._tree(one) for one in reversed(self._layers[: layer.number])]
@@ -222,8 +222,7 @@ class Transfer:
         if not download.resumed:
             self._repositories.pop(0)
         assert layer.tree is not None
-        remove_tree(layer.tree)
-        layer.tree = None
+        self._staging.empty_tree(layer.tree)  # in its place: the layers above know it
         self._counts[2 * layer.number + 1] = 0
         self._downloads[layer.descriptor.digest] = self._download(layer)
         return True

@@ -58,11 +58,18 @@ class Tree:
         self._limits = limits
         fd = os.open(root, DIRECTORY)
         self._missing = Missing(fd, lowers, limits)
-        self._missing.look_like_lower(fd, ())
         self.root = _opened((), fd)
+        self.root_listed = False
         self._entered: list[Directory] = []
         self._stale = False
         self._above: tuple[bytes, Parts] = (b"", ())  # of the last name: before the last slash
+
+    def complete(self) -> None:
+        """A root that was not listed looks like the one below: at the end, for the layers below may
+        still be on their way, and nothing else asks for them in most layers."""
+        if not self.root_listed:
+            self._missing.look_like_lower(self.root.fd, ())
+            self.root.mtime_ns = os.fstat(self.root.fd).st_mtime_ns
 
     def close(self) -> None:
         self.below.close()

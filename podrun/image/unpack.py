@@ -67,6 +67,7 @@ def _unpack(reader: TarReader, tree: Tree) -> int:
             except OSError as error:
                 raise _failed(entry, error) from error
             count += 1
+        tree.complete()
         return count
     finally:
         tree.close()
@@ -102,6 +103,7 @@ class _Unpacker:
         if entry.kind != tarread.DIRECTORY:
             raise BadArchive(f"the layer's root, {entry.name!r}, is not a directory")
         root = self._tree.root
+        self._tree.root_listed = True
         attributes.set_by_descriptor(root.fd, entry)
         root.mtime_ns, root.bare = entry.mtime_ns, not attributes.hands_down(entry)
 
