@@ -46,11 +46,15 @@ class Attack:
             assert len(os.listdir("/proc/self/fd")) == open_before, "a descriptor was left open"
         return self.layer
 
+    def beside(self, *names: str) -> None:
+        """What the test itself has beside the layer."""
+        self._beside.update(names)
+
     def lower(self, name: str, data: bytes) -> Path:
         """One more layer, for those above."""
         path = self.directory / name
         path.mkdir(mode=0o755)
-        self._beside.add(name)
+        self.beside(name)
         unpack(io.BytesIO(data), path)
         return path
 

@@ -4,6 +4,7 @@ when the guard it is about is taken away."""
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,25 @@ def test_writing_through_a_link_stays_inside(attack: Attack, target: str, below:
     """Naive: plants a link to a directory, then a file through it."""
     target = target.replace("HOST", str(attack.host))
     attack.unpack(tf.archive(tf.link("door", target), tf.named(f"door/{below}")))
+
+
+def test_a_way_with_dot_dot_is_tried_again_while_others_rename(attack: Attack) -> None:
+    """Naive: openat2(2) gives EAGAIN for any rename on the machine, and the layer is refused."""
+    data = tf.archive(tf.link("door", "../" * 30 + "x"), *[tf.named(f"door/{n}") for n in "abc"])
+    pid = os.fork()
+    if pid == 0:
+        place = attack.directory / "renamed"
+        place.touch()
+        while True:
+            os.rename(place, f"{place}-again")
+            os.rename(f"{place}-again", place)
+    attack.beside("renamed", "renamed-again")
+    try:
+        for _ in range(100):
+            attack.unpack(data)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 @pytest.mark.parametrize("relative", [True, False])
