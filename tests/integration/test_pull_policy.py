@@ -310,6 +310,16 @@ def test_a_killed_agent_takes_its_pull_along_and_the_next_begins_anew(lab: Lab) 
     assert lab.app("web")["restartCount"] == 0
 
 
+def test_an_agent_that_leaves_ends_its_pulls_quietly(lab: Lab) -> None:
+    lab.push("app:v1", "more")
+    stalled(lab, "web")
+    lab.node.podrun("agent", "--stop")
+    lab.proxy.faults()
+    assert "Traceback" not in lab.node.paths.agent_log.read_text()
+    lab.apply("other", "app:v1", "IfNotPresent", "--no-wait")
+    lab.node.wait_until(lambda: lab.runs("web") and lab.runs("other"), 30)
+
+
 def test_other_containers_go_on_while_one_waits_for_its_image(lab: Lab) -> None:
     lab.push("app:v1")
     text = POD.format(name="web", image=lab.image("app:v1"), policy="Always", secrets="[]")

@@ -47,7 +47,16 @@ from podrun.pod.facts import ContainerFacts, Deletion, Exit, Facts, Run, Sandbox
 from podrun.pod.hooks import hook_began, hook_ended
 from podrun.pod.plan import plan
 from podrun.pod.probes import SUCCESS, Due, Key, ProbeState, agenda, apply_result, observe
-from podrun.pod.pulling import FAILED, Found, back_off, pull_began, pull_done, pull_failed
+from podrun.pod.pulling import (
+    FAILED,
+    Found,
+    back_off,
+    forget_pull,
+    is_needed,
+    pull_began,
+    pull_done,
+    pull_failed,
+)
 from podrun.pod.resources import resources_hash
 from podrun.pod.rounds import begin_round
 from podrun.pod.status import NodeFacts, status
@@ -172,6 +181,7 @@ class Node:
         there: that goes before every start."""
         done: list[Action] = []
         while not self.released:
+            self._give_up_pulls()
             due = self.plan().actions
             if not due:
                 return done
@@ -187,6 +197,11 @@ class Node:
             for action in looks:
                 self.carry_out(action)
         return self.plan().actions
+
+    def _give_up_pulls(self) -> None:
+        for name in self.facts.containers:
+            if not is_needed(self.pod, self.facts, name):
+                forget_pull(self.facts, name)
 
     def _is_only_a_look(self, action: Action) -> bool:
         if not isinstance(action, PullImage):

@@ -25,6 +25,7 @@ from podrun.pod.hooks import forget_unfinished, is_starting
 from podrun.pod.outcome import phase
 from podrun.pod.plan import plan
 from podrun.pod.progress import is_finished, started_once, unready
+from podrun.pod.pulling import forget_unfinished_pulls, is_needed, is_there
 from podrun.pod.readiness import readiness
 from podrun.pod.restarts import RESTART_ALL, restart_policy, rule_action
 from podrun.pod.rounds import request_restart
@@ -36,7 +37,7 @@ from podrun.pod.runs import (
     live_containers,
 )
 from podrun.pod.status import NodeFacts, present
-from podrun.pod.termination import FLOOR
+from podrun.pod.termination import FLOOR, fallen_sidecars, stop_reason
 from podrun.pod.when import rfc3339
 from tests.unit import podsim
 from tests.unit.podsim import PENDING, T0, Node, container, hooks, pod, probe, with_image
@@ -130,7 +131,8 @@ class CheckedNode(Node):
             assert self.facts.sandbox is not None
         else:
             assert run.post_start is None and run.pre_stop is None
-            assert self.facts.deletion is None
+            deletion = self.facts.deletion  # a sidecar may be started again since
+            assert deletion is None or run.created_at >= deletion.at
 
     def _start(self, action: StartContainer) -> None:
         before = copy.deepcopy(self.known(action.name))
@@ -143,9 +145,13 @@ class CheckedNode(Node):
 
     def check_start(self, action: StartContainer) -> None:
         known = self.known(action.name)
-        assert not is_finished(self.pod, self.facts) and self.facts.deletion is None
+        assert not is_finished(self.pod, self.facts)
+        fallen = [container.name for container in fallen_sidecars(self.pod, self.facts)]
+        assert self.facts.deletion is None or action.name in fallen
         assert known.current is None or known.current.exit is not None, "two live attempts"
         assert action.attempt == (known.restarts + 1 if known.current else 0)
+        if stop_reason(self.pod, self.facts) is None:
+            assert is_there(known, self.spec(action.name)), "started without its image"
         for other, run in live_containers(self.pod, self.facts):
             assert run.round == self.facts.round.number, "two rounds at once"
             assert not is_starting(other, run), "the start of another is on its way"
@@ -264,9 +270,26 @@ class PodMachine(RuleBasedStateMachine):
         names = [] if whole else [self.pick_any(index)]
         request_restart(self.node.pod, self.node.facts, names, self.node.now)
 
+    @rule(index=PICK, result=st.sampled_from([PENDING, "not found", ""]))
+    def pulls_will_take_their_time_or_fail(self, index: int, result: str) -> None:
+        image = self.node.spec(self.pick_any(index)).image
+        self.node.pulls.pop(image, None)
+        if result:
+            self.node.pulls[image] = result
+
+    @rule(error=st.sampled_from(["", "no"]))
+    def pulls_end(self, error: str) -> None:
+        for name in self.pulling():
+            self.node.pull_ends(name, error)
+
+    def pulling(self) -> list[str]:
+        names = [container.name for container in self.node.pod.spec.all_containers]
+        return [name for name in names if is_needed(self.node.pod, self.node.facts, name)]
+
     @rule()
     def another_agent_takes_over(self) -> None:
         forget_unfinished(self.node.facts)
+        forget_unfinished_pulls(self.node.facts)
         self.node.states.clear()
 
     @precondition(lambda self: self.node.facts.sandbox and self.node.facts.sandbox.ready)
@@ -331,7 +354,7 @@ class PodMachine(RuleBasedStateMachine):
     def somebody_moves_next(self) -> None:
         node = self.node
         due = node.plan()
-        waits = due.actions or due.wake_at is not None or node.live()
+        waits = due.actions or due.wake_at is not None or node.live() or self.pulling()
         assert waits or node.released or is_finished(node.pod, node.facts)
 
     @invariant()
