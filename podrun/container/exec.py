@@ -101,6 +101,8 @@ def _enter(
 ) -> NoReturn:
     try:
         rights = Confinement(wanted)
+        if not (tty or interactive):  # not the container's, which may be a link to anything
+            os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
         capability.not_dumpable()  # before there is anybody who could trace us
         if record.first_id:
             _give_pipes(record.first_id)
@@ -161,9 +163,6 @@ def _become(
         channel.set_inheritable(False)
         if tty:
             terminal.take(channel)
-        elif not interactive:
-            null = os.open("/dev/null", os.O_RDONLY)
-            os.dup2(null, 0)
         os.umask(0o022)
         fd = tree.open_target(wanted.cwd, directory=True)
         os.fchdir(fd)

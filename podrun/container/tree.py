@@ -19,6 +19,8 @@ from podrun.linux.openat import openat2
 
 _QUIET = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
 
+_NULL = os.makedev(1, 3)
+
 #: as many as the kernel follows
 _MAX_LINKS = 40
 
@@ -128,8 +130,8 @@ def make_read_only(root: int) -> None:
 def hide_kernel_knobs() -> None:
     """Mask and write-protect what of /proc and /sys is the host's, not the container's.
 
-    The null device is bound from the /dev just made: no container code has run here yet, so it
-    cannot be a link to something else (CVE-2025-31133).
+    Nothing but the null device is ever bound over a file: /dev may be a volume, in which another
+    container has put something else in its place, or nothing at all (CVE-2025-31133).
     """
     for path in READ_ONLY:
         with contextlib.suppress(FileNotFoundError):
@@ -142,10 +144,30 @@ def hide_kernel_knobs() -> None:
             attach(fd, path)
     for path in MASKED:
         with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISDIR(os.stat(path, follow_symlinks=False).st_mode):
-                empty = mount.new_filesystem(
-                    "tmpfs", {"size": "4k", "mode": "0555"}, _QUIET | mount.MOUNT_ATTR_RDONLY
-                )
-                attach(empty, path)
-            else:
-                attach(mount.open_tree(mount.AT_FDCWD, "/dev/null"), path)
+            mode = os.stat(path, follow_symlinks=False).st_mode
+            attach(_empty_directory() if stat.S_ISDIR(mode) else _empty_file(), path)
+
+
+def _empty_directory() -> int:
+    options: dict[str, str | None] = {"size": "4k", "mode": "0555"}
+    return mount.new_filesystem("tmpfs", options, _QUIET | mount.MOUNT_ATTR_RDONLY)
+
+
+def _empty_file() -> int:
+    """The null device, or where /dev has none a file that nobody can write."""
+    clone = mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC
+    with contextlib.suppress(FileNotFoundError):
+        null = os.open("/dev/null", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(null)
+            if stat.S_ISCHR(found.st_mode) and found.st_rdev == _NULL:
+                return mount.open_tree(null, "", clone | mount.AT_EMPTY_PATH)
+        finally:
+            os.close(null)
+    directory = mount.new_filesystem("tmpfs", {"size": "4k", "mode": "0555"}, _QUIET)
+    try:
+        os.close(os.open("empty", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o444, dir_fd=directory))
+        mount.mount_setattr(directory, attr_set=mount.MOUNT_ATTR_RDONLY)
+        return mount.open_tree(directory, "empty", clone)
+    finally:
+        os.close(directory)
