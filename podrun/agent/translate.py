@@ -97,6 +97,7 @@ def sandbox_spec(
         cpu_shares=figures.cpu_shares,
         cpu_quota_us=figures.cpu_quota_us,
         memory_bytes=figures.memory_limit,
+        pids=config.pod_pids_limit,
         sysctls=parameters(pod),
     )
 

@@ -51,7 +51,7 @@ def v1_files(limits: Limits) -> dict[str, dict[str, str]]:
     if limits.memory_bytes is not None:
         files["memory"] = {"memory.limit_in_bytes": str(limits.memory_bytes)}
     if limits.pids is not None:
-        files["pids"] = {"pids.max": str(limits.pids)}
+        files["pids"] = {"pids.max": _or_max(limits.pids)}
     return files
 
 

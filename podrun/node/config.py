@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -56,6 +56,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     image_pull_backoff: float = 10.0  # after the first failure; then twice as long, up to 300
     max_parallel_layers: int = 3
     image_limits: ImageLimits = ImageLimits()
+    # processes and threads of one pod; -1: no limit, as is the kubelet's default
+    pod_pids_limit: Annotated[int, msgspec.Meta(ge=-1)] = 4096
     # image garbage collection, with the kubelet's names and defaults
     image_gc_high_threshold_percent: int = 85
     image_gc_low_threshold_percent: int = 80

@@ -82,7 +82,7 @@ def _make(
     holder = group.child("pause")
     sockets = _claim_ports(config, paths, spec)
     try:
-        group.create(Limits(spec.cpu_shares, spec.cpu_quota_us, spec.memory_bytes))
+        group.create(Limits(spec.cpu_shares, spec.cpu_quota_us, spec.memory_bytes, spec.pids))
         holder.create()
         child = PauseChild(spec, holder, sockets)
         undo.callback(child.abandon)
