@@ -104,7 +104,7 @@ static void set_oom_score(void)
 static void join_namespaces(void)
 {
     int all = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-              CLONE_NEWCGROUP | (options.user_namespace ? CLONE_NEWUSER : 0);
+              CLONE_NEWCGROUP | (options.first_id ? CLONE_NEWUSER : 0);
 
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* whoever is in there may not trace us */
     if (setns(options.pidfd, all) < 0) {
@@ -206,6 +206,9 @@ int main(int argc, char **argv)
     set_oom_score();
     if (prepare_confinement(&options) < 0)
         failed("read", options.seccomp ? options.seccomp : "/proc");
+    /* The user, who else could not open /dev/stdout. */
+    if (fchown(out[1], options.first_id + options.uid, options.first_id + options.gid) < 0)
+        failed("give the user", "its output");
     join_cgroups();
     join_namespaces();
     pid_t pid = start(out[1], null, why[1]);

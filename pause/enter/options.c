@@ -57,8 +57,8 @@ static void take(struct options *options, const char *name, const char *value)
         options->capabilities = bits(name, value);
     else if (!strcmp(name, "--no-new-privileges"))
         options->no_new_privileges = number(name, value, 0, 1);
-    else if (!strcmp(name, "--user-namespace"))
-        options->user_namespace = number(name, value, 0, 1);
+    else if (!strcmp(name, "--first-id"))
+        options->first_id = number(name, value, 0, UINT_MAX - 65536);
     else if (!strcmp(name, "--seccomp"))
         options->seccomp = value;
     else if (!strcmp(name, "--apparmor"))

@@ -22,7 +22,7 @@ struct options {
     size_t group_count;
     uint64_t capabilities;        /* --capabilities: bit set, hexadecimal; all it may ever have */
     bool no_new_privileges;       /* --no-new-privileges: 0 or 1 */
-    bool user_namespace;          /* --user-namespace: 1: join the container's */
+    uid_t first_id;               /* --first-id: outside, of its user namespace; 0: the host's */
     const char *seccomp;          /* --seccomp: file with a compiled filter; NULL: none */
     const char *apparmor;         /* --apparmor: profile to change to; NULL: none */
     const char *selinux;          /* --selinux: label to change to; NULL: none */

@@ -19,7 +19,7 @@ import msgspec
 
 from podrun.cgroup.group import Group
 from podrun.cgroup.hierarchy import Hierarchy
-from podrun.container import confinement, terminal, tree, user
+from podrun.container import confinement, streams, terminal, tree, user
 from podrun.container.records import StartFailure
 from podrun.container.spec import ContainerSpec, Process
 from podrun.errors import MechanismFailed
@@ -106,8 +106,7 @@ def _prepare(
     who = user.resolve(spec.process)
     if prepared.first_id:
         _check_ids(who)
-    if channels.tty:
-        os.fchown(channels.stdin, who.uid, -1)
+    streams.give((channels.stdin, channels.stdout, channels.stderr), who.uid)
     environment = environment_of(spec.process, who)
     if channels.tty:
         environment.setdefault("TERM", "xterm")

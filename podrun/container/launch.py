@@ -71,7 +71,8 @@ def launch(
         prepared = _prepare(pod, sandbox, spec, attempt)
         ends = streams.make(stdin=spec.stdin, pts=_devpts(spec, prepared))
         if sandbox.first_id:
-            streams.give(ends, sandbox.first_id)
+            given = (ends.stdin, ends.stdout, ends.stderr)
+            streams.give(given, sandbox.first_id, sandbox.first_id)
         undo.callback(group.remove)
         group.create(spec.limits)
         if not spec.process.privileged:

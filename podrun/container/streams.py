@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 
 import msgspec
 
@@ -45,11 +46,13 @@ def make(*, stdin: bool, pts: int | None) -> Streams:
     return Streams(source, stdout_write, stderr_write, status_write, monitor)
 
 
-def give(ends: Streams, owner: int) -> None:
-    """The container's ends to its root, who else could not open /dev/stdout."""
-    for fd in {ends.stdin, ends.stdout, ends.stderr}:
-        if stat.S_ISFIFO(os.fstat(fd).st_mode) or os.isatty(fd):  # not the host's /dev/null
-            os.fchown(fd, owner, -1)
+def give(fds: Iterable[int], uid: int, gid: int = -1) -> None:
+    """The container's ends to its user, who else could not open /dev/stdout."""
+    for fd in set(fds):
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):  # not the host's /dev/null
+            os.fchown(fd, uid, gid)
+        elif os.isatty(fd):
+            os.fchown(fd, uid, -1)  # its group is that of terminals
 
 
 def _terminal(pts: int, stdin: bool, monitor: dict[str, int], status: int) -> Streams:

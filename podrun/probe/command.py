@@ -113,7 +113,7 @@ def _arguments(record: ContainerRecord, who: user.User) -> tuple[str, ...]:
     for group in who.groups:
         found += ["--group", str(group)]
     if record.first_id:
-        found += ["--user-namespace", "1"]
+        found += ["--first-id", str(record.first_id)]
     for directory in Group(record.cgroup).directories():
         found += ["--cgroup", str(directory / "cgroup.procs")]
     return tuple(found)

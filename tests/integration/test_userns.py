@@ -16,6 +16,7 @@ import pytest
 
 from podrun.container import imagevolume
 from podrun.container.spec import ContainerRecord
+from podrun.image import rootfs
 from podrun.linux import mount, users
 from podrun.linux.users import COUNT
 from podrun.node.config import Config
@@ -248,6 +249,41 @@ def on_a_terminal(node: Node, name: str, script: str) -> str:
     return text.decode()
 
 
+def test_a_root_of_many_layers(tmp_path: Path) -> None:
+    """Whiteouts mean what they mean; a file of a lower layer that is changed keeps its owner."""
+    for name in ("low", "mid", "top"):
+        (tmp_path / name).mkdir()
+    low = unpacked(
+        tmp_path / "low/fs", directory("./", uid=3), member("a", b"1", uid=9), member("gone"),
+        directory("opaque"), member("opaque/old"),
+    )  # fmt: skip
+    mid = unpacked(tmp_path / "mid/fs", member(".wh.gone"), lowers=[low])
+    top = unpacked(
+        tmp_path / "top/fs", member("opaque/.wh..wh..opq"), member("opaque/new"), lowers=[mid, low]
+    )
+
+    def child(way: rootfs.How) -> None:
+        upper = tmp_path / way / "upper"
+        with users.made(500000) as own:
+            root = rootfs.prepare([top, mid, low], upper, ways=[way], users=own)
+            with users.making_files_of(500000):
+                os.chdir(f"/proc/self/fd/{root.fd}")
+                assert (sorted(os.listdir(".")), os.listdir("opaque")) == (["a", "opaque"], ["new"])
+                os.chmod("a", 0o600)
+                Path("b").write_text("x")
+                shown = [Path(name).stat().st_uid - 500000 for name in (".", "a", "b", "opaque")]
+                assert shown == [3, 9, 0, 0]
+                os.chdir("/")
+            if way == "overlay":
+                assert [owner(upper / name)[0] for name in "ab"] == [500009, 500000]
+        os.close(root.fd)
+
+    ways: tuple[rootfs.How, ...] = ("overlay", "tmpfs", "copy")
+    for way in ways:
+        in_child(lambda way=way: child(way))  # type: ignore[misc]
+    assert owner(low / "a") == (9, 0)
+
+
 # ── everything else ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -274,6 +310,20 @@ def test_commands_probes_terminals_and_copies(node: Node, tmp_path: Path) -> Non
         assert (tmp_path / "back").read_text() == "content"
         assert owner(tmp_path / "back") == (0, 0)
     assert owner(volume(node, "all-of-it") / "tree/f")[0] == 1000
+
+
+@pytest.mark.parametrize("host_users", [True, False])
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_any_user_may_open_its_streams(node: Node, host_users: bool, uid: int) -> None:
+    """As runc and crun have it: images write their logs to /dev/stdout whoever they run as."""
+    script = "echo out >/dev/stdout; echo err >/dev/stderr"
+    main = {
+        **context(runAsUser=uid), "command": ["sh", "-c", f"{script}; {IDLE}"],
+        "startupProbe": {"exec": {"command": ["sh", "-c", script]}},
+    }  # fmt: skip
+    name = f"streams-{uid}-{host_users}".lower()
+    node.apply_text(pod(name, main, hostUsers=host_users), "--wait")
+    assert sorted(node.podrun("logs", name).stdout.split()) == ["err", "out"]
 
 
 def test_a_message_is_left_at_the_end(node: Node) -> None:
