@@ -46,7 +46,7 @@ VERBS: dict[str, dict[str, str]] = {
         "login": "Keep a name and password for a registry.",
         "logout": "Forget name and password for a registry.",
         "schedule": "Show where pods would go on several nodes.",
-        "system": "Check this host, show disk use, reset.",
+        "system": "Check this host, show disk use, prune, reset.",
         "agent": "Run the node agent in the foreground.",
     },
     "Help": {

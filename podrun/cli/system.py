@@ -24,7 +24,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.group("system", cls=VerbGroup)
 def command() -> None:
-    """Check this host, show disk use, reset."""
+    """Check this host, show disk use, prune, reset."""
 
 
 @command.command("check")
