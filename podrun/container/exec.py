@@ -19,7 +19,7 @@ import sys
 from typing import NoReturn
 
 from podrun.cgroup.group import Group
-from podrun.container import child, control, terminal, tree, user
+from podrun.container import child, control, streams, terminal, tree, user
 from podrun.container.confinement import Confinement
 from podrun.container.spec import ContainerRecord, Process
 from podrun.errors import MechanismFailed, NotFound, Unavailable
@@ -104,14 +104,15 @@ def _enter(
         if not (tty or interactive):  # not the container's, which may be a link to anything
             os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
         capability.not_dumpable()  # before there is anybody who could trace us
+        pipes = _pipes()
         if record.first_id:
-            _give_pipes(record.first_id)
+            streams.give(pipes, record.first_id, record.first_id)
         _join(record)
         pid = os.fork()
         if pid == 0:
             if record.first_id:
                 users.become_root()
-            _become(wanted, rights, channel, tty, interactive)
+            _become(wanted, rights, channel, tty, pipes)
         channel.close()
         _forward_signals(pid)
         _, status = os.waitpid(pid, 0)
@@ -134,13 +135,15 @@ def _join(record: ContainerRecord) -> None:
     os.close(pidfd)
 
 
-def _give_pipes(first: int) -> None:
-    """The caller's pipes to root in the container, who else could not open /dev/stdout. Its files
-    stay whose they are."""
+def _pipes() -> list[int]:
+    """Those of the standard streams that have no name: the command's user gets them, who else could
+    not open /dev/stdout. The caller's files stay whose they are."""
+    found = []
     for fd in (0, 1, 2):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the caller may have closed it
             if os.readlink(f"/proc/self/fd/{fd}").startswith("pipe:"):
-                os.fchown(fd, first, -1)
+                found.append(fd)
+    return found
 
 
 def _forward_signals(pid: int) -> None:
@@ -155,7 +158,7 @@ def _forward_signals(pid: int) -> None:
 
 
 def _become(
-    wanted: Process, rights: Confinement, channel: socket.socket, tty: bool, interactive: bool
+    wanted: Process, rights: Confinement, channel: socket.socket, tty: bool, pipes: list[int]
 ) -> NoReturn:
     code = _CANNOT_EXECUTE
     try:
@@ -168,6 +171,7 @@ def _become(
         os.fchdir(fd)
         os.close(fd)
         who = user.resolve(wanted)
+        streams.give(pipes, who.uid)
         sys.stdout.flush()
         process.cloexec_from(3)
         rights.confine(who)

@@ -324,6 +324,8 @@ def test_any_user_may_open_its_streams(node: Node, host_users: bool, uid: int) -
     name = f"streams-{uid}-{host_users}".lower()
     node.apply_text(pod(name, main, hostUsers=host_users), "--wait")
     assert sorted(node.podrun("logs", name).stdout.split()) == ["err", "out"]
+    done = node.podrun("exec", name, "--", "sh", "-c", script)
+    assert (done.stdout, done.stderr) == ("out\n", "err\n")
 
 
 def test_a_message_is_left_at_the_end(node: Node) -> None:
