@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from podrun.errors import MechanismFailed
 from podrun.image.partial import Partial, tell_more
 from podrun.registry.client import Repository
+from podrun.registry.retry import Temporary
 from podrun.registry.types import RegistryError
 
 _PIECE = 256 << 10
@@ -79,12 +80,16 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def all_failed(failures: Sequence[RegistryError]) -> RegistryError:
-    """One error for all the places that were asked."""
-    if len(failures) == 1:
-        return failures[0]
-    hints = {f.hint for f in failures}
+    """One error for all the places that were asked; its reason says whether nobody answered."""
+    hints = {failure.hint for failure in failures}
     return RegistryError(
-        "; ".join(f.message for f in failures),
+        "; ".join(failure.message for failure in failures),
         hint=hints.pop() if len(hints) == 1 else "",
+        reason="RegistryUnavailable" if all(map(_unavailable, failures)) else "ErrImagePull",
         status=failures[-1].status,
     )
+
+
+def _unavailable(failure: RegistryError) -> bool:
+    """It could not be asked, or not now: tries were given up while one of them was handled."""
+    return any(isinstance(error, Temporary) for error in (failure, failure.__context__))

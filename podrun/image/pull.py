@@ -20,8 +20,6 @@ from podrun.node.config import Config
 from podrun.registry.name import parse
 from podrun.registry.types import Keyring, RegistryError
 
-_UNAVAILABLE = (0, 408, 429)  # and 5xx
-
 
 def pull(
     store: ImageStore,
@@ -97,10 +95,6 @@ def _reasons() -> Iterator[None]:
     """Kubernetes' word for what went wrong, where nobody has said one."""
     try:
         yield
-    except RegistryError as error:
-        down = error.status in _UNAVAILABLE or error.status >= 500
-        error.reason = error.reason or ("RegistryUnavailable" if down else "ErrImagePull")
-        raise
     except PodrunError as error:
         error.reason = error.reason or "ErrImagePull"
         raise
