@@ -30,6 +30,11 @@ from podrun.pod.progress import is_finished
 
 log = logging.getLogger(__name__)
 
+#: connections at a time; who comes then is hung up on: descriptors are for pods, too
+MAX_CLIENTS = 256
+_LONG_REQUESTS = 4  # read at a time, for each may take up twice MAX_REQUEST of memory
+_BUFFER = 256 << 10  # of a connection whose request is not being read
+
 
 class Agent:
     """``tasks`` holds every pod of the node by uid, from acceptance to release."""
@@ -46,6 +51,7 @@ class Agent:
         self.capacity = Capacity(node, self.tasks.values)
         self._storage = StorageWatch(self.tasks.values)
         self._clients = 0
+        self._long_requests = asyncio.Semaphore(_LONG_REQUESTS)
         self._idle_since = time.monotonic()
         self._leaving = False
         self._recheck = asyncio.Event()  # something happened after which we may be idle
@@ -84,7 +90,7 @@ class Agent:
         """Until asked to leave, or idle for long enough."""
         listener.setblocking(False)
         self._idle_since = time.monotonic()  # not from the start, which may have taken long
-        server = await asyncio.start_unix_server(self._client, sock=listener, limit=MAX_REQUEST)
+        server = await asyncio.start_unix_server(self._client, sock=listener, limit=_BUFFER)
         try:
             while not self._leaving and (left := self._time_to_idle()) != 0:
                 self._recheck.clear()
@@ -144,6 +150,9 @@ class Agent:
     # ── clients ─────────────────────────────────────────────────────────────────────────────────
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._clients >= MAX_CLIENTS:
+            writer.transport.abort()
+            return
         self._clients += 1
         try:
             await self._answer(reader, writer)
@@ -162,7 +171,7 @@ class Agent:
         try:
             _require_root(writer)
             async with asyncio.timeout(10):
-                found = await _read_request(reader)
+                found = await self._read(reader)
             if found is not None:
                 say({"done": await self._do(*found, say)})
         except TimeoutError:
@@ -179,6 +188,22 @@ class Agent:
             )
             say({"error": failed.to_wire()})
         await writer.drain()
+
+    async def _read(self, reader: asyncio.StreamReader) -> tuple[protocol.Request, bytes] | None:
+        """The request and what follows its line; None when the client went away before its end.
+
+        Raises UsageError.
+        """
+        line = await _read_line(reader, self._long_requests)
+        if not line.endswith(b"\n"):
+            return None
+        request = protocol.decode(line)
+        size = protocol.payload_size(request)
+        async with self._long_requests if size > _BUFFER else contextlib.nullcontext():
+            try:
+                return request, await reader.readexactly(size)
+            except asyncio.IncompleteReadError:
+                return None
 
     async def _do(self, request: protocol.Request, payload: bytes, say: Any) -> dict[str, Any]:
         changes = Changes(self, lambda progress: say({"progress": progress}))
@@ -198,22 +223,23 @@ class Agent:
                 return {"pid": os.getpid(), "pods": len(self.tasks)}
 
 
-async def _read_request(reader: asyncio.StreamReader) -> tuple[protocol.Request, bytes] | None:
-    """The request and what follows its line; None when the client went away before its end.
+async def _read_line(reader: asyncio.StreamReader, long: asyncio.Semaphore) -> bytes:
+    """Up to MAX_REQUEST; what is longer than a buffer waits until few others are read.
 
-    Raises UsageError.
+    Without its end when the client went away. Raises UsageError.
     """
-    try:
-        line = await reader.readline()
-    except ValueError:
-        raise UsageError(f"a request is longer than {MAX_REQUEST >> 20} MiB") from None
-    if not line.endswith(b"\n"):
-        return None
-    request = protocol.decode(line)
-    try:
-        return request, await reader.readexactly(protocol.payload_size(request))
-    except asyncio.IncompleteReadError:
-        return None
+    async with contextlib.AsyncExitStack() as turn:
+        line = bytearray()
+        while len(line) <= MAX_REQUEST:
+            try:
+                return bytes(line + await reader.readuntil())
+            except asyncio.IncompleteReadError as error:
+                return bytes(line + error.partial)
+            except asyncio.LimitOverrunError as error:
+                if not line:
+                    await turn.enter_async_context(long)
+                line += await reader.readexactly(error.consumed)
+    raise UsageError(f"a request is longer than {MAX_REQUEST >> 20} MiB")
 
 
 def _require_root(writer: asyncio.StreamWriter) -> None:
