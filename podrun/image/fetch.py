@@ -13,6 +13,7 @@ from podrun.registry.client import Repository
 from podrun.registry.retry import Temporary
 from podrun.registry.types import RegistryError
 
+_UNAVAILABLE = "RegistryUnavailable"
 _PIECE = 256 << 10
 _WAIT = 0.05  # seconds between two looks at what somebody else is fetching
 
@@ -85,11 +86,12 @@ def all_failed(failures: Sequence[RegistryError]) -> RegistryError:
     return RegistryError(
         "; ".join(failure.message for failure in failures),
         hint=hints.pop() if len(hints) == 1 else "",
-        reason="RegistryUnavailable" if all(map(_unavailable, failures)) else "ErrImagePull",
+        reason=_UNAVAILABLE if all(map(_unavailable, failures)) else "ErrImagePull",
         status=failures[-1].status,
     )
 
 
 def _unavailable(failure: RegistryError) -> bool:
     """It could not be asked, or not now: tries were given up while one of them was handled."""
-    return any(isinstance(error, Temporary) for error in (failure, failure.__context__))
+    tried = isinstance(failure, Temporary) or isinstance(failure.__context__, Temporary)
+    return tried or failure.reason == _UNAVAILABLE
