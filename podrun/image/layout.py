@@ -146,32 +146,38 @@ class Layout:
             return None
 
     def _sweep(self, partial_seconds: float) -> int:
-        blobs, chains = self.needed()
-        freed = self._sweep_partial(blobs, time.time() - partial_seconds)
-        for path in self.blobs.iterdir():
-            if path.name not in blobs:
-                freed += path.stat().st_size
-                path.unlink()
-        staging = self.images / ".staging"
-        for path in self.snapshots.iterdir():
-            if path.name not in chains:  # first out of sight, then entry by entry
-                os.rename(path, staging / f"unneeded-{path.name}")
+        """Nobody is writing or fetching: ``.using`` is ours alone."""
+        staging, freed = self.images / ".staging", 0
+        with contextlib.suppress(BadArchive):  # what a damaged image needs is not known: all stays
+            freed = self._sweep_unneeded(staging)
+        freed += self._sweep_partial(time.time() - partial_seconds)
         for path in [*staging.iterdir(), *self.images.glob(".index.json.*.tmp")]:
             remove_tree(path)
         return freed
 
-    def _sweep_partial(self, blobs: set[str], before: float) -> int:
-        """Nobody is fetching: ``.using`` is ours alone."""
+    def _sweep_unneeded(self, staging: Path) -> int:
+        freed = 0
+        blobs, chains = self.needed()
+        for path in self.blobs.iterdir():
+            if path.name not in blobs:
+                freed += path.stat().st_size
+                path.unlink()
+        for path in self.snapshots.iterdir():
+            if path.name not in chains:  # first out of sight, then entry by entry
+                os.rename(path, staging / f"unneeded-{path.name}")
+        return freed
+
+    def _sweep_partial(self, before: float) -> int:
         freed = 0
         for path in self.partial.iterdir():
             status = path.stat()
-            if path.name in blobs or status.st_mtime <= before:
+            if (self.blobs / path.name).exists() or status.st_mtime <= before:
                 freed += status.st_size
                 path.unlink()
         return freed
 
     def needed(self) -> tuple[set[str], set[str]]:
-        """Blobs and chain IDs (hexadecimal) that the index leads to."""
+        """Blobs and chain IDs (hexadecimal) that the index leads to. BadArchive (damage)."""
         blobs: set[str] = set()
         chains: set[str] = set()
         for entry in self.index().manifests:

@@ -19,6 +19,7 @@ from podrun.errors import Conflict, MechanismFailed, NotFound, PodrunError, Usag
 from podrun.image import host, naming, oci, platform
 from podrun.image.layers import LayerIntake, cut_at_opaque_root
 from podrun.image.layout import Layout
+from podrun.image.source import opened
 from podrun.image.staging import Staging
 from podrun.image.streams import Readable
 from podrun.image.types import (
@@ -85,10 +86,11 @@ class ImageStore:
         )
 
     def list(self) -> list[Image]:
-        """Every image, one for each name; those without one have the name ""."""
+        """Every image, one for each name; those without one have the name "". Damaged ones are left
+        out: ``resolve`` says so."""
         images = [host.image()]
         for entry in self.layout.index().manifests:
-            with contextlib.suppress(NotFound):  # removed since the index was read
+            with contextlib.suppress(NotFound, BadArchive):  # removed since the index was read
                 images.append(self._image(entry, entry.name))
         return images
 
@@ -190,7 +192,7 @@ class ImageStore:
         directory. A name that is taken moves to the new image."""
         reference = _own_name(name)
         with naming_errors(f"import {reference}"), contextlib.ExitStack() as stack:
-            stream, total = stack.enter_context(_opened(source))
+            stream, total = stack.enter_context(opened(source))
             staging = stack.enter_context(self.layout.staging())
             intake = LayerIntake(self.layout, staging, self._limits)
             intake.add(stream, lambda n: progress(str(reference), n, total), need_end=True)
@@ -267,7 +269,10 @@ class ImageStore:
         Conflict when a pod uses it, or an ID has several names. ``force``: the names go, and what
         a pod uses stays nameless until ``prune`` finds it unused.
         """
-        image = self.resolve(ref)
+        try:
+            image = self.resolve(ref)
+        except BadArchive:
+            return self._remove_damaged(ref, usage, force=force)
         if image.host:
             raise UsageError(f"{host.NAME} is the host itself: it cannot be removed")
         names = [e.name for e in self.layout.index().manifests if e.digest == image.manifest]
@@ -289,6 +294,43 @@ class ImageStore:
         deleted = [image.id] if len(going) == len(names) and not users else []
         return Removed([name for name in going if name], deleted, freed)
 
+    def _remove_damaged(self, ref: str, usage: Usage, *, force: bool) -> Removed:
+        """By its name, which is all that is left of it. Raises as ``remove`` does, BadArchive."""
+        index, wanted = self.layout.index(), self._meaning(ref)
+        entry = next((e for r in wanted if (e := naming.find(index, r)) and e.name), None)
+        if entry is None:
+            self.resolve(ref)
+            raise NotFound(f"image {ref} has just been removed")
+        users = self._users_of_damaged(usage())
+        if users and not force:
+            raise Conflict(
+                f"image {entry.name} is damaged, and may be what {', '.join(users)} uses",
+                hint="delete what uses it first, or use --force",
+            )
+        self.layout.change_index(naming.without_name(entry.name, keep_nameless=bool(users)))
+        return Removed([entry.name], [], self.layout.sweep() or 0)
+
+    def _users_of_damaged(self, usage: Mapping[str, Sequence[str]]) -> Sequence[str]:
+        """Who uses an image that cannot be read: not to be swept below them."""
+        if not self._damaged():
+            return []
+        whole = {image.id for image in self.list()}
+        return sorted(
+            {user for each, users in usage.items() if each not in whole for user in users}
+        )
+
+    def _damaged(self) -> set[str]:
+        """Manifests of the index that cannot be read any more."""
+        found = set()
+        for entry in self.layout.index().manifests:
+            try:
+                self._image(entry, "")
+            except BadArchive:
+                found.add(entry.digest)
+            except NotFound:
+                continue
+        return found
+
     def prune(self, usage: Usage = dict, *, all_unused: bool = False) -> Removed:
         """Remove nameless images no pod uses (``all_unused``: named ones, too) and leftovers."""
         used: Mapping[str, Sequence[str]] = usage()
@@ -299,6 +341,8 @@ class ImageStore:
                 naming.without_manifests({i.manifest for i in going}, only_nameless=not all_unused)
             )
         self.layout.prepare()
+        if not self._users_of_damaged(used):
+            self.layout.change_index(naming.without_manifests(self._damaged(), only_nameless=True))
         freed = self.layout.sweep(partial_seconds=0) or 0
         return Removed([i.name for i in going if i.name], sorted({i.id for i in going}), freed)
 
@@ -328,21 +372,6 @@ def _own_name(name: str) -> Reference:
 
 def _quiet(done: int) -> None:
     pass
-
-
-@contextlib.contextmanager
-def _opened(source: Path | Readable) -> Iterator[tuple[Readable, int]]:
-    """The tar stream of ``source`` and its size in bytes, 0 when unknown."""
-    if not isinstance(source, Path):
-        yield source, 0
-    elif source.is_dir():
-        from podrun.image.tarwrite import DirectoryTar
-
-        with contextlib.closing(DirectoryTar(source)) as stream:
-            yield stream, 0
-    else:
-        with open(source, "rb", buffering=0) as file:
-            yield file, source.stat().st_size
 
 
 @contextlib.contextmanager

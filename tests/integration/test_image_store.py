@@ -296,6 +296,39 @@ def test_a_damaged_blob_of_the_store_is_found_when_it_is_read(store: ImageStore)
         store.resolve("x")
 
 
+@pytest.mark.parametrize("part", ["manifest", "id"])
+def test_a_damaged_image_is_its_own_trouble_and_can_be_removed(
+    store: ImageStore, part: str
+) -> None:
+    """As after a power cut: others come, go and are listed; nothing is swept on a guess."""
+    damaged, whole = store.import_rootfs(small(), "x"), store.import_rootfs(small(b"y"), "y")
+    store.layout.blob_path(getattr(damaged, part)).write_bytes(b"")
+    assert [image.id for image in store.list() if not image.host] == [whole.id]
+    store.import_rootfs(small(b"z"), "z")
+    store.remove("z")
+    assert store.layout.snapshot(damaged.layers[0]).exists()  # whose it is cannot be told
+    users = {damaged.id: ["pod default/web"], whole.id: ["pod default/other"]}
+    with pytest.raises(Conflict, match="damaged, and may be what pod default/web uses"):
+        store.remove("x", lambda: users)
+    assert store.remove("x", lambda: users, force=True).untagged == ["docker.io/library/x:latest"]
+    store.prune(lambda: users)
+    assert store.layout.snapshot(damaged.layers[0]).exists()
+    store.prune(lambda: {whole.id: ["pod default/other"]})
+    assert not store.layout.snapshot(damaged.layers[0]).exists()
+    assert store.layout.snapshot(whole.layers[0]).exists()
+
+
+def test_a_damaged_image_is_whole_again_once_it_is_loaded_again(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    made = store.import_rootfs(small(), "x")
+    with (tmp_path / "x.tar").open("wb") as file:
+        store.save(["x"], file)
+    store.layout.blob_path(made.id).write_bytes(b"")
+    store.load(tmp_path / "x.tar")
+    assert store.resolve("x").id == made.id
+
+
 def test_limits_reach_the_store(tmp_path: Path) -> None:
     store = lab.new_store(tmp_path / "state", Limits(bytes=4 << 20))
     bomb = gzip.compress(lab.tar_of(member("big", bytes(16 << 20))))
