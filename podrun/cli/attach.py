@@ -6,12 +6,10 @@ import click
 
 from podrun.cli.command import container_option, namespace_option, verb
 from podrun.cli.complete import complete_pod
-from podrun.cli.containers import chosen
+from podrun.cli.containers import running
 from podrun.cli.names import parse_pod
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
-from podrun.errors import PodrunError
-from podrun.pod.runs import is_running
 
 
 @verb(
@@ -34,12 +32,7 @@ def command(pod: str, namespace: str, container: str, interactive: bool, tty: bo
     require_root("attach to a container")
     reader = Reader(addresses=False)
     stored = reader.find(parse_pod(pod), namespace)
-    name = chosen(stored.pod, container)
-    run = stored.facts.of(name).current
-    if run is None or not is_running(run):
-        raise PodrunError(
-            f'container "{name}" of pod "{stored.key[1]}" is not running', hint="see `podrun ps -c`"
-        )
+    name, run = running(stored, container)
     from podrun.container import attach
 
     runtime = reader.paths.runtime

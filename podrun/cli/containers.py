@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from podrun.api.pod import Pod
-from podrun.errors import NotFound
+from podrun.errors import NotFound, PodrunError
+
+if TYPE_CHECKING:
+    from podrun.agent.podstore import StoredPod
+    from podrun.pod.facts import Run
 
 # What kubectl looks at before it takes the first container.
 _DEFAULT = "kubectl.kubernetes.io/default-container"
@@ -34,3 +40,16 @@ def checked(pod: Pod, name: str) -> str:
             hint=f"it has {', '.join(names)}",
         )
     return name
+
+
+def running(stored: StoredPod, name: str) -> tuple[str, Run]:
+    """``chosen``, with its run. Raises PodrunError where there is no process to reach."""
+    from podrun.pod.runs import is_running
+
+    name = chosen(stored.pod, name)
+    run = stored.facts.of(name).current
+    if run is None or not is_running(run):
+        raise PodrunError(
+            f'container "{name}" of pod "{stored.key[1]}" is not running', hint="see `podrun ps -c`"
+        )
+    return name, run

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from podrun.cli.command import container_option, namespace_option, verb
-from podrun.cli.containers import chosen
+from podrun.cli.containers import running
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
 from podrun.cli.table import printable
-from podrun.errors import PodrunError, UsageError
-from podrun.pod.runs import is_running
+from podrun.errors import UsageError
 
 if TYPE_CHECKING:
     from podrun.container.copyfile import Owner
@@ -73,12 +72,7 @@ def _running(spec: Spec, namespace: str, container: str) -> tuple[Config, str]:
     """The configuration and the ID of the container. Raises NotFound, PodrunError."""
     reader = Reader(addresses=False)
     stored = reader.find(spec.pod, spec.namespace or namespace)
-    name = chosen(stored.pod, container)
-    run = stored.facts.of(name).current
-    if run is None or not is_running(run):
-        raise PodrunError(
-            f'container "{name}" of pod "{spec.pod}" is not running', hint="see `podrun ps -c`"
-        )
+    _, run = running(stored, container)
     return reader.config, run.id
 
 

@@ -8,13 +8,11 @@ import click
 
 from podrun.cli.command import container_option, namespace_option, verb
 from podrun.cli.complete import complete_pod
-from podrun.cli.containers import chosen
+from podrun.cli.containers import running
 from podrun.cli.names import parse_pod
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
-from podrun.errors import PodrunError
 from podrun.linux import sealed
-from podrun.pod.runs import is_running
 
 
 @verb(
@@ -45,12 +43,7 @@ def command(
     sealed.seal_this_process()
     reader = Reader(addresses=False)
     stored = reader.find(parse_pod(pod), namespace)
-    name = chosen(stored.pod, container)
-    run = stored.facts.of(name).current
-    if run is None or not is_running(run):
-        raise PodrunError(
-            f'container "{name}" of pod "{stored.key[1]}" is not running', hint="see `podrun ps -c`"
-        )
+    _, run = running(stored, container)
     if tty and not sys.stdin.isatty():
         click.echo("note: standard input is no terminal: going on without -t", err=True)
         tty = False
