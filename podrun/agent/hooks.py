@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,8 @@ from podrun.api.probe import LifecycleHandler
 from podrun.pod.actions import RunHook
 from podrun.pod.facts import Run
 from podrun.pod.hooks import POST_START, hook_began, hook_ended
+
+log = logging.getLogger(__name__)
 
 
 class Hooks:
@@ -49,6 +52,9 @@ class Hooks:
                 error = await self._handlers.hook(action.name, run, handler)
         except TimeoutError:
             error = "not completed within the grace period"
+        except Exception as failure:  # without an end it would hold up the pod for ever
+            log.exception("%s hook of %s", action.hook, action.name)
+            error = f"cannot be carried out: {failure}"
         hook_ended(run, action.hook, error, time.time())
         with contextlib.suppress(OSError):  # a full disk: the pod's task saves it again
             self._changed()

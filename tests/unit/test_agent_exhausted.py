@@ -11,15 +11,21 @@ import pytest
 
 from podrun.agent import storage, worker
 from podrun.agent.capacity import UNSCHEDULABLE, Capacity
+from podrun.agent.handlers import Handlers
+from podrun.agent.hooks import Hooks
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.storage import StorageWatch
-from podrun.api.pod import Container, ObjectMeta, Pod, PodSpec
+from podrun.api.pod import Container, Lifecycle, LifecycleHandler, ObjectMeta, Pod, PodSpec
+from podrun.api.probe import ExecAction
 from podrun.node.config import Config
 from podrun.node.paths import Paths
+from podrun.pod.actions import RunHook
 from podrun.pod.events import Event
-from podrun.pod.facts import Deletion, Facts, Trouble
+from podrun.pod.facts import ContainerFacts, Deletion, Facts, Run, Trouble
+from podrun.pod.hooks import POST_START
+from tests.node import PATIENCE
 
 
 @pytest.fixture
@@ -28,8 +34,10 @@ def node(tmp_path: Path) -> Node:
     return Node(config, Paths(config), "node", (), 1 << 30, {"cpu": 1000, "memory": 1 << 30})
 
 
-def stored_pod(store: PodStore, name: str, facts: Facts) -> StoredPod:
-    container = Container(name="app", image="localhost/host")
+def stored_pod(
+    store: PodStore, name: str, facts: Facts, lifecycle: Lifecycle | None = None
+) -> StoredPod:
+    container = Container(name="app", image="localhost/host", lifecycle=lifecycle)
     metadata = ObjectMeta(name=name, namespace="default", uid=name)
     return store.create(Pod(metadata=metadata, spec=PodSpec(containers=(container,))), facts, 0)
 
@@ -97,6 +105,25 @@ def test_storage_is_watched_on_though_one_pod_cannot_be_looked_at(
 
     asyncio.run(watch())
     assert looked == ["a", "b", "a", "b"]
+
+
+def test_a_hook_that_cannot_be_begun_has_failed(node: Node) -> None:
+    """Else its container would be starting for ever."""
+    store = PodStore(node.paths)
+    run = Run("r", 0, "image", "id", spec_hash="", sandbox_attempt=0, created_at=1.0)
+    facts = Facts(accepted_at=1.0, containers={"app": ContainerFacts(current=run)})
+    hook = LifecycleHandler(exec=ExecAction(command=("true",)))
+    stored = stored_pod(store, "web", facts, Lifecycle(post_start=hook))
+
+    async def begin() -> None:
+        handlers = Handlers(node, stored)
+        handlers.hook = full  # type: ignore[method-assign, assignment]
+        ended = asyncio.Event()
+        Hooks(stored, handlers, ended.set).begin(RunHook(name="app", hook=POST_START))
+        await asyncio.wait_for(ended.wait(), PATIENCE)
+
+    asyncio.run(begin())
+    assert run.post_start is not None and "No space" in run.post_start.error
 
 
 def test_no_descriptor_is_lost_where_nothing_can_be_forked(
