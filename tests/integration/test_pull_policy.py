@@ -204,6 +204,9 @@ def test_local_names_are_used_as_they_are(lab: Lab, tmp_path: Path) -> None:
     lab.node.podrun("wait", "pod/local", "--for=condition=Ready", "--timeout=30s")
     app = lab.app("local")
     assert app["image"] == "localhost/mine:latest" and app["imageID"].startswith("sha256:")
+    lab.node.podrun("image", "tag", "localhost/mine", "geektime/mine:7.0")
+    lab.apply("hub", "geektime/mine:7.0", "IfNotPresent")  # of Docker Hub, which is not asked
+    assert lab.app("hub")["image"] == "docker.io/geektime/mine:7.0"
 
 
 def test_a_secret_that_does_not_exist_is_a_warning(lab: Lab) -> None:
