@@ -35,7 +35,6 @@ from podrun.image.partial import Partial
 from podrun.image.progress import LayerProgress, PullProgress, State
 from podrun.image.staging import Staging
 from podrun.image.types import BadArchive, Limits
-from podrun.linux.trees import remove_tree
 from podrun.registry.client import Repository
 
 _TICK = 0.1  # seconds between two looks at how far the children are
@@ -191,18 +190,11 @@ class Transfer:
                 download.child.result()
             raise MechanismFailed(f"the download of {layer.short} has ended too early")
         layer.done = True
-        self._keep(layer)
-        self._tell_complete()
-
-    def _keep(self, layer: Layer) -> None:
-        assert layer.tree is not None
         if layer.blob:
             self._staging.blobs[layer.descriptor.digest] = layer.blob
-        if self._layout.snapshot(layer.chain).exists():
-            remove_tree(layer.tree)  # its blob was missing, or another pull was faster
-            layer.tree = None
-        else:
+        if layer.tree:  # another pull may be faster: the first to publish is the one that stays
             self._staging.trees[layer.chain] = layer.tree
+        self._tell_complete()
 
     def _tell_complete(self) -> None:
         """Let those go on for whom all layers below are done."""

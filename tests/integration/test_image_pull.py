@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -373,3 +374,20 @@ def test_files_that_others_made_in_a_snapshot_stay_closed(
     for path in (layout.images, layout.snapshots, layout.partial, layout.images / ".staging"):
         assert oct(os.stat(path).st_mode & 0o777) == "0o700"
     assert json.loads((layout.images / "oci-layout").read_text())["imageLayoutVersion"] == "1.0.0"
+
+
+def test_layers_that_are_known_but_packed_otherwise(registry: Registry, here: Pulling) -> None:
+    """The snapshots are there, the blobs are not: nothing goes missing while they are checked."""
+    tars = [lab.tar_of(member(f"f{n}", noise(3000, str(n)))) for n in range(3)]
+    for level in (1, 9):
+        blobs = [gzip.compress(tar, level, mtime=0) + bytes(level) for tar in tars]
+        layers = [
+            Layer(blob, oci.digest_of(tar)) for blob, tar in zip(blobs, tars, strict=True)
+        ]  # fmt: skip
+        put(registry, f"repacked/app:{level}", layers)
+    first = here.pull(f"{registry.host}/repacked/app:1")
+    second = here.pull(f"{registry.host}/repacked/app:9")
+    assert (first.layers, first.id) == (second.layers, second.id)
+    assert first.manifest != second.manifest
+    assert len(list(here.store.layout.snapshots.iterdir())) == 3
+    assert len(here.trees(second)) == 3
