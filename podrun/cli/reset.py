@@ -29,7 +29,13 @@ def reset(config: Config, *, images: bool) -> None:
     try:
         _remove_network(config, paths)
         _remove_cgroups(config)
-        for path in (paths.pods, paths.network, paths.users, paths.log / "pods"):
+        for path in (
+            paths.pods,
+            paths.network,
+            paths.users,
+            paths.seccomp_filters,
+            paths.log / "pods",
+        ):
             remove_tree(path)
         if images:
             remove_tree(paths.images)
