@@ -21,13 +21,18 @@ from podrun.node.config import Config
 from podrun.node.paths import Paths
 
 
+def run(arguments: list[str]) -> int:
+    """The whole of a process: sealed, since each container's child is a fork of it. See ``main``."""
+    sealed.seal_this_process()
+    sealed.name_this_process("podrun-agent")
+    return main(arguments)
+
+
 def main(arguments: list[str]) -> int:
     """``--ready-fd N`` is closed once the agent listens (or has found that another one does).
 
     ``--detached``: nobody watches; what it says goes to its log.
     """
-    sealed.seal_this_process()  # each container's child is a fork of us
-    sealed.name_this_process("podrun-agent")
     gc.enable()  # the command line goes without: its processes are short
     config = node_config.load()
     paths = Paths(config)
@@ -167,4 +172,4 @@ def _own_cgroup(config: Config) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))

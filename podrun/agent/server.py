@@ -143,8 +143,9 @@ class Agent:
         for other in self.tasks.values():
             if other.facts.replaces == uid:
                 other.facts.replaces = ""
-                other.changed()
                 other.wake()
+                with contextlib.suppress(OSError):  # a full disk: its task saves it again
+                    other.changed()
         self._changed()
 
     # ── clients ─────────────────────────────────────────────────────────────────────────────────

@@ -84,8 +84,10 @@ class Watch:
             await worker.ended(pidfd, is_child=is_child)
         finally:
             os.close(pidfd)
-        self._ended(name, run)
-        self._happened()
+        try:
+            self._ended(name, run)
+        finally:
+            self._happened()
 
     def _ended(self, name: str, run: Run) -> None:
         """The monitor is gone: its record says how the run ended, or nobody knows."""

@@ -22,13 +22,13 @@ def command(stop: bool) -> int:
     if stop:
         return _stop()
     from podrun.agent.client import try_connect
-    from podrun.agent.main import main
+    from podrun.agent.main import run
 
     found = try_connect(config.load())
     if found is not None:
         found.close()
         raise Conflict("an agent runs already", hint="`podrun agent --stop` ends it; pods go on")
-    return main([])
+    return run([])
 
 
 def _stop() -> int:
