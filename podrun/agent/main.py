@@ -22,7 +22,7 @@ from podrun.node.paths import Paths
 
 
 def run(arguments: list[str]) -> int:
-    """The whole of a process: sealed, since each container's child is a fork of it. See ``main``."""
+    """A whole process: sealed, since each container's child is a fork of it. See ``main``."""
     sealed.seal_this_process()
     sealed.name_this_process("podrun-agent")
     return main(arguments)
