@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import re
 import signal
@@ -228,13 +230,20 @@ def busy_wait(seconds: float) -> None:
 def main_processes(node: Node) -> list[int]:
     """Main processes of containers by what the kernel has: not by any record."""
     found = []
-    for path in Path("/sys/fs/cgroup").glob(f"**/{node.config.cgroup_root}/**/cgroup.procs"):
-        if re.search(r"/(app|other)\.\d+/cgroup\.procs$", str(path)):
-            for pid in map(int, path.read_text().split()):
-                stat = process.stat(pid)
-                if stat is not None and stat.state not in "ZX" and is_init_of_namespace(pid):
-                    found.append(pid)
+    for root in glob.glob(f"/sys/fs/cgroup/**/{node.config.cgroup_root}", recursive=True):
+        for directory, _, _ in os.walk(root):  # unlike Path.glob, it bears that some go meanwhile
+            if re.search(r"/(app|other)\.\d+$", directory):
+                found += [pid for pid in _processes(directory) if is_init_of_namespace(pid)]
     return sorted(set(found))
+
+
+def _processes(cgroup: str) -> list[int]:
+    """Those that live."""
+    with contextlib.suppress(OSError):
+        pids = map(int, Path(cgroup, "cgroup.procs").read_text().split())
+        stats = {pid: process.stat(pid) for pid in pids}
+        return [pid for pid, stat in stats.items() if stat is not None and stat.state not in "ZX"]
+    return []
 
 
 def is_init_of_namespace(pid: int) -> bool:
