@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -94,6 +95,7 @@ def _run(
     what: str, body: Callable[[], object], parent: int, answer: int, keep: Iterable[int]
 ) -> NoReturn:
     try:
+        gc.disable()  # what is garbage of the parent would close descriptors that are ours now
         process.default_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
