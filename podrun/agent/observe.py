@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from podrun.api.pod import Pod
-from podrun.container.records import ExitRecord, StartedRecord
+from podrun.container.records import WAITS_FOR_RECORD, ExitRecord, StartedRecord
 from podrun.node.paths import PodPaths
 from podrun.node.records import read_record
 from podrun.pod.facts import Exit, Facts, Run
@@ -60,7 +60,9 @@ def exit_of(record: ExitRecord) -> Exit:
 def was_never_let_go(paths: PodPaths, name: str, run: Run) -> bool:
     """It was created, but its agent was gone before it could be started: it did not happen."""
     ended = read_record(paths.attempt(name, run.attempt) / "exit.json", ExitRecord)
-    return ended is not None and ended.started_at is None and ended.error is None
+    if ended is None or ended.started_at is not None or ended.error is None:
+        return False
+    return ended.error.step == WAITS_FOR_RECORD
 
 
 def unknown_exit(now: float) -> Exit:

@@ -91,6 +91,8 @@ class Watch:
 
     def _ended(self, name: str, run: Run) -> None:
         """The monitor is gone: its record says how the run ended, or nobody knows."""
+        if self._taken_back(name, run):
+            return
         if run.exit is None:
             observe.merge_run(name, run, self._stored.paths)
         if run.exit is None:
@@ -144,10 +146,8 @@ class Watch:
             _lost(known, now)
 
     def _adopt_container(self, container: Container, run: Run) -> None:
-        name, facts = container.name, self._stored.facts
-        if observe.was_never_let_go(self._stored.paths, name, run):
-            facts.containers[name] = backoff.without_run(facts.of(name))
-            self._spawn(self._clean_up(name, run))
+        name = container.name
+        if self._taken_back(name, run):
             return
         record = control.load(self._node.paths.runtime, run.id)
         if run.exit is None and record is not None and record.monitor_alive():
@@ -157,6 +157,15 @@ class Watch:
                 return
         if run.exit is None or record is not None:  # a record: not cleaned up yet
             self._ended(name, run)
+
+    def _taken_back(self, name: str, run: Run) -> bool:
+        """A run that an agent's death kept from being let go is no run at all."""
+        known = self._stored.facts.of(name)
+        if known.current is not run or not observe.was_never_let_go(self._stored.paths, name, run):
+            return False
+        self._stored.facts.containers[name] = backoff.without_run(known)
+        self._spawn(self._clean_up(name, run))
+        return True
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 

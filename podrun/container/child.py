@@ -20,7 +20,7 @@ import msgspec
 from podrun.cgroup.group import Group
 from podrun.cgroup.hierarchy import Hierarchy
 from podrun.container import confinement, streams, terminal, tree, user
-from podrun.container.records import StartFailure
+from podrun.container.records import WAITS_FOR_RECORD, StartFailure
 from podrun.container.spec import ContainerSpec, Process
 from podrun.errors import MechanismFailed
 from podrun.linux import capability, namespace, process, users
@@ -64,9 +64,9 @@ def run(spec: ContainerSpec, prepared: Prepared, channels: Channels, group: Grou
     try:
         rights = confinement.Confinement(spec.process)
         environment = _prepare(spec, prepared, channels, group, rights, step)
-        step.now = "wait for the record"
+        step.now = WAITS_FOR_RECORD
         if not os.read(channels.go, 1):
-            os._exit(EXIT_START_FAILED)  # whoever wanted this run is gone
+            raise ProcessLookupError(errno.ESRCH, "whoever wanted this run is gone")
         step.now = "exec"
         rights.seal()
         execute(spec.process.args, environment)

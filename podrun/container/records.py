@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+#: the step of a StartFailure that was none: the run was never let go, so it did not happen
+WAITS_FOR_RECORD = "wait for the record"
+
 
 class StartedRecord(msgspec.Struct, frozen=True, rename="camel"):
     """started.json of the monitor: the application was executed."""

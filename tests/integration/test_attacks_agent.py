@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from podrun.agent.server import MAX_CLIENTS
+from podrun.cgroup.group import Group
+from podrun.container import control
 from tests.integration.test_rights import context, inside, pod
 from tests.node import PATIENCE, Node
 
@@ -241,8 +243,9 @@ def test_spinning_on_all_cores_delays_no_probe_of_others(node: Node) -> None:
     limits = {"resources": {"limits": {"cpu": "100m"}}}
     node.apply_text(pod("spinner", {"command": ["sh", "-c", spin], **limits}))
     uid = node.pod("spinner")["metadata"]["uid"]
-    found = Path("/sys/fs/cgroup").glob(f"**/{node.mark}/**/pod{uid}/c0.0/cpu.stat")
-    stat = next(path for path in found if "nr_throttled" in path.read_text())
+    (record,) = (r for r in control.records(node.paths.runtime) if r.pod_uid == uid)
+    files = (directory / "cpu.stat" for directory in Group(record.cgroup).directories())
+    stat = next(path for path in files if path.exists() and "nr_throttled" in path.read_text())
 
     def throttled() -> int:
         return next(int(line.split()[1]) for line in stat.read_text().splitlines()
