@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from podrun.cli.main import run
+from podrun.cli.start import run
 
 run()

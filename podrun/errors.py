@@ -16,7 +16,10 @@ command line, as the mapping of ``to_wire``.
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+
+TYPE_CHECKING = False  # the module typing, which has it, takes a command 3 ms to import
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
 
 
 class PodrunError(Exception):

@@ -16,11 +16,12 @@ import time
 from _socket import AF_UNIX, SOCK_STREAM, socket  # the module around it takes 2 ms to import
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, NoReturn
 
-from podrun.errors import MechanismFailed, Unavailable, UsageError, from_wire
+from podrun.errors import TYPE_CHECKING, MechanismFailed, Unavailable, UsageError, from_wire
 
 if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
     from podrun.node.config import Config
     from podrun.node.endpoint import Endpoint
 

@@ -148,7 +148,7 @@ def _of_keys(pods: Sequence[StoredPod], keys: Sequence[Key], lenient: bool) -> l
 
 def _send(request: dict[str, Any], chosen: Sequence[StoredPod], *, quiet: bool) -> None:
     from podrun.agent.client import call
-    from podrun.cli.apply import tell
+    from podrun.cli.applying import tell
 
     names = list(dict.fromkeys(stored.key for stored in chosen))
     patience = _Patience(chosen, request["graceSeconds"], shown=not quiet)

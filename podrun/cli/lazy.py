@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
 
 
 class Deferred(ModuleType):
     """Stands for a module until something of it is asked for, and has all of it from then on."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         real = __import__(self.__name__)
         self.__dict__.update(real.__dict__)
         self.__class__ = ModuleType  # type: ignore[assignment]
-        return getattr(real, name)
+        found: object = getattr(real, name)
+        return found
 
 
 def defer(*names: str) -> None:

@@ -10,8 +10,6 @@ import os
 import sys
 from types import TracebackType
 
-import click
-
 _CLEAR_LINE = "\x1b[K"
 _UP = "\r\x1b[{}A"
 _CLEAR_BELOW = "\x1b[J"
@@ -58,19 +56,19 @@ class Live:
     def note(self, text: str) -> None:
         """A line on stderr, where there is no terminal to show it live; none with ``--quiet``."""
         if not self._shown and not self._quiet:
-            click.echo(text, err=True)
+            print(text, file=sys.stderr, flush=True)
 
     def result(self, text: str) -> None:
         """A line on stdout that stays, unless ``--quiet``."""
         self._erase()
         if not self._quiet:
-            click.echo(text)
+            print(text, flush=True)
         self._draw()
 
     def warn(self, text: str) -> None:
         """A line on stderr that stays."""
         self._erase()
-        click.echo(text, err=True)
+        print(text, file=sys.stderr, flush=True)
         self._draw()
 
     def _draw(self) -> None:

@@ -5,14 +5,12 @@ A verb's module is imported when that verb is used: ``podrun ps`` must not pay f
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -133,18 +131,6 @@ def main() -> None:
     """
 
 
-def run() -> NoReturn:
-    """The process of one command: no collector for so short a life, and no tidying up after it.
-
-    Taking the interpreter down module by module would cost 10 ms in which nothing is done.
-    """
-    gc.disable()
-    code = entry()
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-    os._exit(code)
-
-
 def entry(args: Sequence[str] | None = None) -> int:
     """Run one command line (that of the process) and return its exit code; never raises."""
     state = State()
@@ -155,7 +141,7 @@ def entry(args: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BaseException as error:
-        return _report(error, state)
+        return report(error, state)
 
 
 def _invoke(args: list[str], state: State) -> int:
@@ -166,8 +152,9 @@ def _invoke(args: list[str], state: State) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _report(error: BaseException, state: State) -> int:
+def report(error: BaseException, state: State | None = None) -> int:
     """Say what went wrong on stderr; the exit code."""
+    state = state or State()
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, SystemExit):

@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-import click
-
-from podrun.errors import PodrunError, UsageError
+from podrun.errors import TYPE_CHECKING, PodrunError, UsageError
 
 if TYPE_CHECKING:
     from podrun.agent.admission import Source
@@ -32,7 +29,7 @@ def admitted(
     here = config.load().node_name or os.uname().nodename
     found = admission.admitted(sources, namespace=namespace, node_name=here)
     for note in () if quiet else found.notes:
-        click.echo(f"note: {note}", err=True)
+        print(f"note: {note}", file=sys.stderr)
     return found.pods
 
 

@@ -6,11 +6,12 @@ it begins, for each layer that is there, and when it has ended.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from podrun.cli.live import Live
+from podrun.errors import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from podrun.cli.layerbars import LayerBars
 
 _TOLD = ("Pulling image ", "Successfully pulled image ")

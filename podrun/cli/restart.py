@@ -54,7 +54,7 @@ def command(
     if container:
         for stored in pods:
             checked(stored.pod, container)
-    from podrun.cli.apply import send
+    from podrun.cli.applying import send
 
     request = {
         "version": 1,

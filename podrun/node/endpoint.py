@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING, NamedTuple
+
+from podrun.errors import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from podrun.node.config import Config
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "/etc/podrun/config.yaml"
 
 
-class Endpoint(NamedTuple):
+class Endpoint:
     """The part of a ``Config`` that a client needs, with the same names."""
 
-    run_root: str = "/run/podrun"
-    log_root: str = "/var/log/podrun"
+    def __init__(self, run_root: str = "/run/podrun", log_root: str = "/var/log/podrun") -> None:
+        self.run_root = run_root
+        self.log_root = log_root
 
     def environment(self) -> dict[str, str]:
         source = os.environ.get("PODRUN_CONFIG")

@@ -12,8 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from podrun.agent import admission, protocol
+from podrun.cli import start
+from podrun.cli.apply import command
+from podrun.cli.applying import Wanted, plain
 from podrun.cli.live import Live
 from podrun.errors import WaitTimeout
 from podrun.node.config import Config
@@ -236,6 +241,52 @@ def test_the_agents_error_is_ours(cli: Cli, agent: FakeAgent) -> None:
     done = cli("apply", "-", stdin=pod("web"))
     assert done == (124, "pod/web created\n", "error: timed out\n")
     assert cli("apply", "-q", "-", stdin=pod("web")).out == ""
+
+
+# ── apply, read without click ───────────────────────────────────────────────────────────────────
+
+WORDS = """a.yaml dir/ - -f --filename -n --namespace team -q --quiet --wait --no-wait -- -fx -f=x
+    -qn --filename=x --namespace=y --timeout 1s --dry-run -o yaml --debug --wait=true -h --help --no
+    apply"""
+
+
+@given(st.lists(st.sampled_from(["", *WORDS.split()]), max_size=6))
+def test_plain_words_are_read_as_click_reads_them(args: list[str]) -> None:
+    wanted = plain(args)
+    if wanted is None:
+        return  # click reads them
+    with command.make_context("apply", list(args)) as context:
+        read = context.params
+    assert not read["dry_run"] and read["output"] is None
+    files = (*read["paths"], *read["files"])
+    wait = read["wait"] or "started"
+    expected = Wanted(files, read["namespace"], wait, read["timeout"], read["quiet"])
+    assert vars(wanted) == vars(expected)
+
+
+@pytest.mark.parametrize(
+    "args", [["a.yaml"], ["-f", "-"], ["x", "-n", "team", "-f", "y", "--wait", "-q"], ["--no-wait"]]
+)
+def test_what_people_write_is_plain(args: list[str]) -> None:
+    assert plain(args) is not None
+
+
+def test_the_command_without_click_says_what_it_says_with_it(
+    cli: Cli, agent: FakeAgent, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
+    bad.write_text(pod("Web"))
+    good.write_text(pod("web"))
+    agent.answers = [result("web", "created"), {"done": {}}]
+    for args in (
+        ["apply", str(bad)],
+        ["apply", str(good)],
+        ["apply", "-f", str(good), "-q"],
+        ["apply"],
+    ):
+        told = cli(*args)
+        code = start.entry(args)
+        assert (code, *capsys.readouterr()) == told
 
 
 # ── delete ──────────────────────────────────────────────────────────────────────────────────────

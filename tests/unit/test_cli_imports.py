@@ -63,7 +63,7 @@ def test_apply_leaves_the_manifests_to_the_agent(
         done, loaded = run(cli, "apply", str(manifest))
         os.waitpid(agent, 0)
     assert (done.returncode, done.stdout) == (0, "pod/web created\n")
-    needless = TOO_HEAVY | {"ast", "msgspec", "pathlib", "locale", "podrun.api"}
+    needless = TOO_HEAVY | {"ast", "click", "msgspec", "pathlib", "locale", "typing", "podrun.api"}
     assert needless & loaded == set()
 
 
@@ -71,7 +71,7 @@ def run(cli: Cli, *args: str) -> tuple[subprocess.CompletedProcess[str], set[str
     """One command as root, and the modules it loaded."""
     script = (
         "import json, os, sys; os.geteuid = lambda: 0; before = set(sys.modules);"
-        "from podrun.cli.main import entry; code = entry(sys.argv[1:]);"
+        "from podrun.cli.start import entry; code = entry(sys.argv[1:]);"
         "print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr); sys.exit(code)"
     )
     done = subprocess.run(

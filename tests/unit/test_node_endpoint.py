@@ -31,7 +31,7 @@ def test_the_defaults_are_those_of_the_configuration(monkeypatch: pytest.MonkeyP
     assert str(config.DEFAULT_FILE) == endpoint.DEFAULT_FILE
     monkeypatch.delenv("PODRUN_CONFIG", raising=False)
     monkeypatch.setattr(endpoint, "DEFAULT_FILE", "/nowhere/at/all")
-    assert endpoint.load() == Endpoint()
+    assert same(endpoint.load(), Endpoint())
     assert client._log(Config()) == str(Paths(Config()).agent_log)
 
 
