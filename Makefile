@@ -52,7 +52,8 @@ integration: setup  ## the tests against the real kernel (as root)
 	@$(ROOT) $(GIVE_BACK) $(BIN)/pytest $(ARGS) $(or $(TESTS),tests/integration)
 
 test: setup  ## all tests (as root)
-	@$(ROOT) $(GIVE_BACK) $(BIN)/pytest $(ARGS) $(or $(TESTS),tests/unit tests/integration)
+	@$(ROOT) $(GIVE_BACK) \
+	$(if $(TESTS),$(BIN)/pytest $(ARGS) $(TESTS),scripts/test.sh $(BIN)/pytest $(ARGS))
 
 lint: setup  ## format, style, types, import rules, and the C with -Wall -Wextra -Werror
 	@$(GIVE_BACK) $(BIN)/ruff format --check $(PYTHON_SOURCES) setup.py; \
