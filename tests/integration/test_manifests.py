@@ -128,5 +128,6 @@ def test_an_example_does_what_it_promises(name: str, node: Node) -> None:
 
 
 def test_every_example_is_tested() -> None:
-    examples = {Path(name).stem for name in os.listdir(MANIFESTS)}
+    files = (name for name in os.listdir(MANIFESTS) if name.endswith(".yaml"))
+    examples = {Path(name).stem for name in files}  # those of schedule/: tests/unit/test_schedule
     assert examples - IMAGES_TO_BE_BUILT == set(PROMISES)
