@@ -39,15 +39,20 @@ class Child:
 
     def __init__(self, what: str, body: Callable[[], object], keep: Iterable[int] = ()) -> None:
         self.what = what
-        report, answer = os.pipe()
+        self.pidfd = -1
+        self._report, answer = os.pipe()
         parent = os.getpid()
-        with _held_signals():
-            self.pid = os.fork()
-            if self.pid == 0:
-                _run(what, body, parent, answer, keep)
-            self._report = report
-            self.pidfd = os.pidfd_open(self.pid)
-        os.close(answer)
+        try:
+            with _held_signals():
+                self.pid = os.fork()
+                if self.pid == 0:
+                    _run(what, body, parent, answer, keep)
+                self.pidfd = os.pidfd_open(self.pid)
+        except OSError as error:
+            os.close(self._report)
+            raise MechanismFailed.from_oserror(f"{what}: begin a process for it", error) from error
+        finally:
+            os.close(answer)
 
     @property
     def running(self) -> bool:

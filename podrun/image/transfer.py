@@ -101,14 +101,19 @@ class Transfer:
     # Starting ─────────────────────────────────────────────────────────────────────────────────
 
     def _start(self) -> None:
+        """What there is room for, strictly from the bottom up: a layer that waits for one that has
+        no room would wait for ever."""
         for layer in self._layers:
             download = self._downloads.get(layer.descriptor.digest)
             if download and not download.begun and len(self._fetchers()) < self._parallel:
                 self._start_fetch(layer, download)
-            if layer.done or layer.child or len(self._unpackers()) >= self._parallel:
+        for layer in self._layers:
+            download = self._downloads.get(layer.descriptor.digest)
+            if layer.done or layer.child:
                 continue
-            if download is None or download.begun:
-                self._start_unpack(layer, download)
+            if len(self._unpackers()) >= self._parallel or (download and not download.begun):
+                break
+            self._start_unpack(layer, download)
 
     def _fetchers(self) -> list[Child]:
         return [d.child for d in self._downloads.values() if d.child and d.child.running]

@@ -391,3 +391,18 @@ def test_layers_that_are_known_but_packed_otherwise(registry: Registry, here: Pu
     assert first.manifest != second.manifest
     assert len(list(here.store.layout.snapshots.iterdir())) == 3
     assert len(here.trees(second)) == 3
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 8])
+def test_new_and_known_layers_in_any_mixture(
+    registry: Registry, tmp_path: Path, parallel: int
+) -> None:
+    here = Pulling(tmp_path / "node", max_parallel_layers=parallel)
+    known = [files(**{f"k{n}": noise(100, f"k{n}")}) for n in range(4)]
+    new = [files(**{f"n{n}": noise(400_000, f"n{n}")}) for n in range(4)]
+    put(registry, "mix/known:v1", known)
+    mixture = [layer for pair in zip(new, known, strict=True) for layer in pair]
+    put(registry, "mix/all:v1", mixture)
+    here.pull(f"{registry.host}/mix/known:v1")
+    image = here.pull(f"{registry.host}/mix/all:v1")
+    assert len(here.trees(image)) == 8

@@ -15,12 +15,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from podrun.errors import PodrunError
+from podrun.errors import MechanismFailed, PodrunError
 from podrun.image import oci
 from podrun.image.partial import Partial
 from podrun.image.types import BadArchive
 from podrun.registry.client import Repository
 from podrun.registry.types import NoKeyring, RegistryError
+from tests.integration import image_lab as lab
 from tests.integration import pull_lab
 from tests.integration.image_lab import member
 from tests.integration.pull_lab import Layer, Pulling, files, gzip_layer, noise, put
@@ -200,6 +201,19 @@ def test_prune_removes_it_at_once(here: Pulling, proxy: Misbehaving) -> None:
     assert size
     assert here.store.prune().freed == size
     assert here.partial == {}
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    lab.run("mount", "-t", "tmpfs", "-o", "size=6m", "small", tmp_path / "disk")
+    try:
+        here = Pulling(tmp_path / "disk")
+        with pytest.raises(MechanismFailed, match="No space left on device") as caught:
+            here.pull(f"{registry.host}/{APP}")
+        assert (caught.value.hint, caught.value.reason) == ("the disk is full", "ErrImagePull")
+        assert here.is_empty()
+    finally:
+        lab.run("umount", tmp_path / "disk")
 
 
 # Lies ────────────────────────────────────────────────────────────────────────────────────────────
