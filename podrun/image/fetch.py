@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -69,7 +70,9 @@ def _copy(
                 _write(fd, data)
             except OSError as error:
                 step = f"keep what is downloaded ({partial.path})"
-                raise MechanismFailed.from_oserror(step, error) from error
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                hint = "the disk is full" if full else ""
+                raise MechanismFailed.from_oserror(step, error, hint=hint) from error
             count(blob.position)
             tell_more(wake)
 
