@@ -1,4 +1,4 @@
-"""Manifests as they were written to pods as they are stored: all of them, or an error.
+"""Manifests as they were written to objects as they are stored: all of them, or an error.
 
 Done by the agent for ``apply``: it has loaded what that takes, which costs a command 30 ms. Done by
 the command for what goes without the agent.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import resource
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from podrun.api.admit import admit
-from podrun.api.load import LoadedPod
+from podrun.api.load import LoadedObject
+from podrun.api.objects import convert, describe
 from podrun.api.pod import Pod
 from podrun.errors import UsageError
 
@@ -28,32 +30,41 @@ _DATA_BYTES = 2 << 30
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """Valid pods with their defaults. ``notes`` are of fields without effect, each once."""
+    """Valid objects with their defaults. ``notes`` are of fields without effect, each once."""
 
-    pods: tuple[Pod, ...]
+    objects: tuple[Any, ...]  # AnyObject: each says its kind, which is for ``from_wire`` to read
     notes: tuple[str, ...]
+
+    @property
+    def pods(self) -> tuple[Pod, ...]:
+        return tuple(each for each in self.objects if isinstance(each, Pod))
+
+
+def from_wire(answer: dict[str, Any]) -> Admitted:
+    """What ``bounded`` returned, after it came as JSON."""
+    return Admitted(tuple(map(convert, answer["objects"])), tuple(answer["notes"]))
 
 
 def admitted(sources: Iterable[Source], *, namespace: str, node_name: str) -> Admitted:
-    """The pods of all ``sources``; ``namespace`` is what ``-n`` said, "" when it was not given.
+    """The objects of all ``sources``; ``namespace`` is what ``-n`` said, "" when it was not given.
 
-    Raises InvalidManifest with everything that is wrong; UsageError for a pod of another namespace.
+    Raises InvalidManifest with everything that is wrong; UsageError for one of another namespace.
     """
     loaded = admit(sources, namespace=namespace, node_name=node_name)
     if namespace:
         for each in loaded.objects:
             _check_namespace(each, namespace)
     return Admitted(
-        tuple(each.pod for each in loaded.objects),
+        tuple(each.object for each in loaded.objects),
         tuple(dict.fromkeys(map(str, loaded.notes))),
     )
 
 
-def _check_namespace(loaded: LoadedPod, namespace: str) -> None:
-    metadata = loaded.pod.metadata
+def _check_namespace(loaded: LoadedObject, namespace: str) -> None:
+    metadata = loaded.object.metadata
     if metadata.namespace != namespace:
         raise UsageError(
-            f"{loaded.source}: pod {metadata.name} is of namespace {metadata.namespace}, "
+            f"{loaded.source}: {describe(loaded.object)} is of namespace {metadata.namespace}, "
             f"but -n says {namespace}"
         )
 

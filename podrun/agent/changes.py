@@ -73,7 +73,7 @@ class Changes:
         if admission.is_harmless(sources):
             return admission.admitted(sources, namespace=namespace, node_name=name)
         answer = await worker.run(admission.bounded, sources, namespace, name)
-        return msgspec.convert(answer, Admitted)
+        return admission.from_wire(answer)
 
     async def _accept_all(self, pods: Sequence[Pod], owner_gid: int) -> list[PodTask]:
         """Nobody is told of a pod before it is durable; but its task begins at once, because

@@ -6,13 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from podrun.api.defaults import with_defaults
-from podrun.api.fields.pending import PENDING
-from podrun.api.load import Loaded, LoadedPod, read
+from podrun.api.load import Loaded, LoadedObject, read
+from podrun.api.objects import problems, with_defaults
 from podrun.api.pod import Pod
 from podrun.api.problem import Problem, refusal
-from podrun.api.validate import validate
-from podrun.api.validate_rules import not_yet
 
 
 def admit(
@@ -29,22 +26,20 @@ def admit(
     one invalid document, and none is admitted. ``pending``, for tests, accepts what
     ``podrun.api.fields.pending`` holds back.
     """
-    objects: list[LoadedPod] = []
+    objects: list[LoadedObject] = []
     notes: list[Problem] = []
-    problems: list[Problem] = []
+    wrong: list[Problem] = []
     for text, source in sources:
         loaded, found = read(text, source, pending=pending)
         notes += _foreign(loaded, node_name)
-        problems += found
+        wrong += found
         for each in loaded.objects:
-            defaulted = msgspec.structs.replace(each, pod=_defaulted(each, namespace))
-            problems += map(defaulted.locate, validate(defaulted.pod))
-            if not pending and "Container.restartPolicyRules" in PENDING:
-                problems += map(defaulted.locate, _restart_policies(defaulted.pod))
-            objects.append(defaulted)
-    problems += _twice(objects)
-    if problems:
-        raise refusal(problems)
+            ready = msgspec.structs.replace(each, object=with_defaults(each.object, namespace))
+            wrong += map(ready.locate, problems(ready.object))
+            objects.append(ready)
+    wrong += _twice(objects)
+    if wrong:
+        raise refusal(wrong)
     return Loaded(tuple(objects), tuple(notes))
 
 
@@ -53,36 +48,18 @@ def _foreign(loaded: Loaded, node_name: str) -> Iterator[Problem]:
     here = {
         (each.prefix + "spec.nodeName", each.lines.get("spec.nodeName"))
         for each in loaded.objects
-        if node_name and each.pod.spec.node_name == node_name
+        if node_name and isinstance(each.object, Pod) and each.pod.spec.node_name == node_name
     }
     return (note for note in loaded.notes if (note.path, note.line) not in here)
 
 
-def _defaulted(loaded: LoadedPod, namespace: str) -> Pod:
-    metadata = loaded.pod.metadata
-    if namespace and not metadata.namespace:
-        metadata = msgspec.structs.replace(metadata, namespace=namespace)
-    return with_defaults(msgspec.structs.replace(loaded.pod, metadata=metadata))
-
-
-def _restart_policies(pod: Pod) -> Iterator[Problem]:
-    """Those of containers that are no sidecars, while they wait."""
-    policies = ("Always", "OnFailure", "Never")
-    for index, each in enumerate(pod.spec.containers):
-        if each.restart_policy in policies:
-            yield not_yet(f"spec.containers[{index}].restartPolicy", each.restart_policy)
-    for index, each in enumerate(pod.spec.init_containers):
-        if each.restart_policy in policies[1:]:
-            yield not_yet(f"spec.initContainers[{index}].restartPolicy", each.restart_policy)
-
-
-def _twice(objects: Iterable[LoadedPod]) -> Iterator[Problem]:
-    """Two documents for one pod: which of them counts, nobody could say."""
-    seen: dict[tuple[str, str], LoadedPod] = {}
+def _twice(objects: Iterable[LoadedObject]) -> Iterator[Problem]:
+    """Two documents for one object: which of them counts, nobody could say."""
+    seen: dict[tuple[str, str, str], LoadedObject] = {}
     for each in objects:
-        metadata = each.pod.metadata
-        first = seen.setdefault((metadata.namespace, metadata.name), each)
+        metadata = each.object.metadata
+        first = seen.setdefault((each.object.kind, metadata.namespace, metadata.name), each)
         if first is not each and metadata.name:
-            name = f"{metadata.namespace}/{metadata.name}"
-            why = f"pod {name} is already defined at {first.source}:{first.line}"
-            yield each.locate(Problem("metadata.name", why))
+            kind = each.object.kind.lower()
+            why = f"{kind} {metadata.namespace}/{metadata.name} is already defined at "
+            yield each.locate(Problem("metadata.name", f"{why}{first.source}:{first.line}"))

@@ -6,20 +6,23 @@ from collections.abc import Callable, Iterable
 
 from podrun.api import quantity
 from podrun.api.container import Container
+from podrun.api.hugepages import is_pages
 from podrun.api.pod import PodSpec
 
 RESOURCES = ("cpu", "memory")
 STORAGE = "ephemeral-storage"  # limited by eviction (``podrun.pod.storage``), not by a cgroup
 
-# cpu in thousandths, memory in bytes; a resource that is not named is absent.
+# cpu in thousandths, memory and huge pages in bytes; a resource that is not named is absent.
 Amounts = dict[str, int]
 
 
 def amounts(quantities: dict[str, str]) -> Amounts:
     """ValueError for what is no quantity."""
     # Zero is as good as absent, in Kubernetes' QoS rules and in a cgroup.
-    read = {"cpu": quantity.milli_cpu, "memory": quantity.bytes}
-    found = {name: read[name](quantities[name]) for name in RESOURCES if name in quantities}
+    names = [name for name in RESOURCES if name in quantities]
+    names += sorted(filter(is_pages, quantities))
+    read = {"cpu": quantity.milli_cpu}
+    found = {name: read.get(name, quantity.bytes)(quantities[name]) for name in names}
     return {name: amount for name, amount in found.items() if amount > 0}
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import msgspec
 
-_INITIALISMS = {"fqdn": "FQDN", "id": "ID", "ip": "IP", "ips": "IPs", "ipc": "IPC", "pid": "PID"}
+_INITIALISMS = {
+    "api": "API",
+    "fqdn": "FQDN",
+    "id": "ID",
+    "ip": "IP",
+    "ips": "IPs",
+    "ipc": "IPC",
+    "pid": "PID",
+}
 
 
 def json_name(attribute: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from podrun.api.hugepages import is_pages
 from podrun.api.pod import Container, Pod, ResourceRequirements
 from podrun.api.qos import qos_class
 
@@ -93,12 +94,14 @@ def _effect(path: str) -> Effect:
     return Effect.RECREATE
 
 
-def _shape(pod: Pod) -> tuple[str, list[bool]]:
-    """What is settled for a pod's life: its QoS class is its cgroup's place, and which of the init
-    containers are sidecars decides the order of all.
+def _shape(pod: Pod) -> tuple[str, list[bool], list[dict[str, str]]]:
+    """What is settled for a pod's life: its QoS class is its cgroup's place, which of the init
+    containers are sidecars decides the order of all, and volumes are made of its huge pages.
     """
     sidecars = [each.restart_policy == "Always" for each in pod.spec.init_containers]
-    return qos_class(pod), sidecars
+    limits = [each.limits for each in pod.spec.all_containers]
+    pages = [{name: text for name, text in each.items() if is_pages(name)} for each in limits]
+    return qos_class(pod), sidecars, pages
 
 
 def _metadata(old: Pod, new: Pod) -> Iterator[str]:

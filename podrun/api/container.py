@@ -7,6 +7,7 @@ from msgspec import field
 from podrun.api.base import Object
 from podrun.api.probe import Lifecycle, Probe
 from podrun.api.security import SecurityContext
+from podrun.api.selectors import EnvFromSource, EnvVarSource
 
 
 class ContainerPort(Object, kw_only=True, frozen=True):
@@ -20,14 +21,24 @@ class ContainerPort(Object, kw_only=True, frozen=True):
 class EnvVar(Object, kw_only=True, frozen=True):
     name: str = ""
     value: str = ""
+    value_from: EnvVarSource | None = None
 
 
 class VolumeMount(Object, kw_only=True, frozen=True):
     name: str = ""
     mount_path: str = ""
     read_only: bool = False
+    recursive_read_only: str = ""  # Disabled, IfPossible, Enabled
     sub_path: str = ""
     sub_path_expr: str = ""
+    mount_propagation: str = ""  # None, HostToContainer, Bidirectional
+
+
+class VolumeDevice(Object, kw_only=True, frozen=True):
+    """A volume that is a device of the host, as a device of the container."""
+
+    name: str = ""
+    device_path: str = ""
 
 
 class ResourceRequirements(Object, kw_only=True, frozen=True):
@@ -65,9 +76,11 @@ class Container(Object, kw_only=True, frozen=True):
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     working_dir: str = ""
+    env_from: tuple[EnvFromSource, ...] = ()
     env: tuple[EnvVar, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
+    volume_devices: tuple[VolumeDevice, ...] = ()
     resources: ResourceRequirements | None = None  # never None once defaults are filled in
     resize_policy: tuple[ContainerResizePolicy, ...] = ()
     restart_policy: str = ""  # "": the pod's; Always makes an init container a sidecar

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from podrun.api import quantity
 from podrun.api.amounts import amounts, as_quantity, effective
+from podrun.api.hugepages import is_pages
 from podrun.api.pod import (
     Container,
     ContainerPort,
@@ -143,7 +144,10 @@ def _whole(spec: PodSpec) -> ResourceRequirements | None:
     except ValueError:
         return given  # ``validate`` reports it
     together = {name: as_quantity(name, amount) for name, amount in asked.items()}
-    return replace(given, requests={**given.limits, **together, **requests})
+    pages = {name: text for name, text in together.items() if is_pages(name)}
+    limits = {**pages, **given.limits}  # of huge pages the limit is what containers have together
+    together = {name: text for name, text in together.items() if name not in pages}
+    return replace(given, limits=limits, requests={**limits, **together, **requests})
 
 
 def _canonical(text: str) -> str:

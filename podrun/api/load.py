@@ -1,4 +1,4 @@
-"""Manifests: YAML or JSON text, one document or many, to Pods as written (no defaults yet).
+"""Manifests: YAML or JSON text, one document or many, to objects as written (no defaults yet).
 
 Imports PyYAML: for ``apply`` and ``delete -f``, not for verbs that only read.
 """
@@ -12,7 +12,9 @@ import msgspec
 
 from podrun.api.decode import Decoder
 from podrun.api.fields import suggest
+from podrun.api.kinds import BY_NAME, Kind
 from podrun.api.nodes import Mapping, Node, Scalar, Sequence, Unreadable, documents
+from podrun.api.objects import AnyObject, convert
 from podrun.api.pod import Pod
 from podrun.api.problem import Problem, refusal
 
@@ -26,20 +28,26 @@ _OTHER_KINDS = frozenset(
     StatefulSet StorageClass ValidatingWebhookConfiguration""".split()  # noqa: SIM905
 )
 _OTHER_LOWER = frozenset(kind.lower() for kind in _OTHER_KINDS)
-_LISTS = ("List", "PodList")
+_LISTS = ("List", *(f"{kind}List" for kind in BY_NAME))
 
 
-class LoadedPod(msgspec.Struct, frozen=True):
-    """A Pod and where it stands: ``lines`` by path; ``prefix`` is ``items[2].`` inside a List."""
+class LoadedObject(msgspec.Struct, frozen=True):
+    """One and where it stands: ``lines`` by path; ``prefix`` is ``items[2].`` inside a List."""
 
-    pod: Pod
+    object: AnyObject
     source: str
     line: int
     prefix: str
     lines: dict[str, int]
 
+    @property
+    def pod(self) -> Pod:
+        """Of one that is known to be a Pod."""
+        assert isinstance(self.object, Pod)
+        return self.object
+
     def locate(self, problem: Problem) -> Problem:
-        """``problem`` of this pod, with file and line (of the nearest field that is written)."""
+        """``problem`` of this object, with file and line (of the nearest field that is written)."""
         path = problem.path
         while path and path not in self.lines:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
@@ -50,7 +58,7 @@ class LoadedPod(msgspec.Struct, frozen=True):
 class Loaded(msgspec.Struct, frozen=True):
     """``notes`` are fields that were accepted but have no effect on one machine."""
 
-    objects: tuple[LoadedPod, ...] = ()
+    objects: tuple[LoadedObject, ...] = ()
     notes: tuple[Problem, ...] = ()
 
 
@@ -82,7 +90,7 @@ class _Reader:
         self.source = source
         self.pending = pending
         self.seen = False
-        self.objects: list[LoadedPod] = []
+        self.objects: list[LoadedObject] = []
         self.notes: list[Problem] = []
         self.problems: list[Problem] = []
 
@@ -120,16 +128,17 @@ class _Reader:
         return ""
 
     def _object(self, node: Mapping, kind: str, prefix: str) -> None:
-        if kind != "Pod":
-            why = _no_pod(kind)
+        known = BY_NAME.get(kind)
+        if known is None:
+            why = _not_taken(kind)
             if prefix and kind in _LISTS:
                 why = "cannot be inside a List"
             self._problem(prefix.rstrip("."), f"kind {kind} {why}", node.lines["kind"])
             return
         decoder = Decoder(pending=self.pending)
-        data = decoder.decode("Pod", node)
+        data = decoder.decode(kind, node)
         self.notes += [self._placed(each, prefix) for each in decoder.notes]
-        found = [*decoder.problems, *_version(node)]
+        found = [*decoder.problems, *_version(node, known)]
         if not found:
             found = self._keep(data, node, prefix, decoder.lines)
         self.problems += [self._placed(each, prefix) for each in found]
@@ -138,10 +147,10 @@ class _Reader:
         self, data: dict[str, Any], node: Mapping, prefix: str, lines: dict[str, int]
     ) -> list[Problem]:
         try:
-            pod = msgspec.convert(data, Pod)
+            read = convert(data)
         except msgspec.ValidationError as error:  # the table and the Structs disagree
             return [_translated(error, node.line)]
-        self.objects.append(LoadedPod(pod, self.source, node.line, prefix, lines))
+        self.objects.append(LoadedObject(read, self.source, node.line, prefix, lines))
         return []
 
     def _placed(self, problem: Problem, prefix: str) -> Problem:
@@ -151,21 +160,22 @@ class _Reader:
         self.problems.append(Problem(path, message, self.source, line))
 
 
-def _no_pod(kind: str) -> str:
+def _not_taken(kind: str) -> str:
     if kind.lower() in _OTHER_LOWER:
         return "is not supported yet"
-    return f"is unknown to podrun{suggest(kind, ('Pod', *_LISTS))}"
+    return f"is unknown to podrun{suggest(kind, (*BY_NAME, *_LISTS))}"
 
 
-def _version(node: Mapping) -> Iterator[Problem]:
+def _version(node: Mapping, kind: Kind) -> Iterator[Problem]:
     version = node.items.get("apiVersion")
     line = node.lines.get("apiVersion", node.line)
     value = version.value if isinstance(version, Scalar) else None
     if value is None:
         yield Problem("apiVersion", "Required value", line=line)
-    elif isinstance(value, str) and value != "v1":
+    elif isinstance(value, str) and value != kind.api_version:
         meant = value.lower().rpartition("/")[2] in ("v1", "1")
-        why = 'did you mean "v1"?' if meant else "a Pod has v1"
+        wanted = kind.api_version
+        why = f'did you mean "{wanted}"?' if meant else f"a {kind.name} has {wanted}"
         yield Problem("apiVersion", f'Unsupported value: "{value}": {why}', line=line)
 
 

@@ -15,8 +15,10 @@ from podrun.api.container import (
     ContainerRestartRuleOnExitCodes,
     EnvVar,
     ResourceRequirements,
+    VolumeDevice,
     VolumeMount,
 )
+from podrun.api.meta import LocalObjectReference, ObjectMeta, OwnerReference
 from podrun.api.probe import (
     ExecAction,
     GRPCAction,
@@ -36,6 +38,25 @@ from podrun.api.security import (
     SecurityContext,
     SELinuxOptions,
     Sysctl,
+)
+from podrun.api.selectors import (
+    ConfigMapVolumeSource,
+    DownwardAPIProjection,
+    DownwardAPIVolumeFile,
+    DownwardAPIVolumeSource,
+    EnvFromSource,
+    EnvVarSource,
+    FileKeySelector,
+    KeySelector,
+    KeyToPath,
+    ObjectFieldSelector,
+    OptionalReference,
+    PersistentVolumeClaimVolumeSource,
+    ProjectedReference,
+    ProjectedVolumeSource,
+    ResourceFieldSelector,
+    SecretVolumeSource,
+    VolumeProjection,
 )
 from podrun.api.status import (
     ContainerState,
@@ -58,6 +79,7 @@ from podrun.api.volume import (
 __all__ = [
     "AppArmorProfile",
     "Capabilities",
+    "ConfigMapVolumeSource",
     "Container",
     "ContainerPort",
     "ContainerResizePolicy",
@@ -68,9 +90,15 @@ __all__ = [
     "ContainerStateTerminated",
     "ContainerStateWaiting",
     "ContainerStatus",
+    "DownwardAPIProjection",
+    "DownwardAPIVolumeFile",
+    "DownwardAPIVolumeSource",
     "EmptyDirVolumeSource",
+    "EnvFromSource",
     "EnvVar",
+    "EnvVarSource",
     "ExecAction",
+    "FileKeySelector",
     "GRPCAction",
     "HTTPGetAction",
     "HTTPHeader",
@@ -78,10 +106,16 @@ __all__ = [
     "HostIP",
     "HostPathVolumeSource",
     "ImageVolumeSource",
+    "KeySelector",
+    "KeyToPath",
     "Lifecycle",
     "LifecycleHandler",
     "LocalObjectReference",
+    "ObjectFieldSelector",
     "ObjectMeta",
+    "OptionalReference",
+    "OwnerReference",
+    "PersistentVolumeClaimVolumeSource",
     "Pod",
     "PodCondition",
     "PodDNSConfig",
@@ -93,30 +127,22 @@ __all__ = [
     "PodSpec",
     "PodStatus",
     "Probe",
+    "ProjectedReference",
+    "ProjectedVolumeSource",
+    "ResourceFieldSelector",
     "ResourceRequirements",
     "SELinuxOptions",
     "SeccompProfile",
+    "SecretVolumeSource",
     "SecurityContext",
     "SleepAction",
     "Sysctl",
     "TCPSocketAction",
     "Volume",
+    "VolumeDevice",
     "VolumeMount",
+    "VolumeProjection",
 ]
-
-
-class ObjectMeta(Object, kw_only=True, frozen=True):
-    """From ``uid`` on podrun sets them; a manifest's own values are ignored."""
-
-    name: str = ""
-    namespace: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
-    annotations: dict[str, str] = field(default_factory=dict)
-    uid: str = ""
-    generation: int = 0
-    creation_timestamp: str = ""
-    deletion_timestamp: str = ""
-    deletion_grace_period_seconds: int | None = None
 
 
 class HostAlias(Object, kw_only=True, frozen=True):
@@ -136,12 +162,6 @@ class PodDNSConfig(Object, kw_only=True, frozen=True):
 
 
 class PodOS(Object, kw_only=True, frozen=True):
-    name: str = ""
-
-
-class LocalObjectReference(Object, kw_only=True, frozen=True):
-    """An object of the pod's own namespace."""
-
     name: str = ""
 
 

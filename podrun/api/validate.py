@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from podrun.api import names
+from podrun.api import hugepages, names
 from podrun.api.pod import HostAlias, Pod, PodDNSConfig, PodSpec, Volume
 from podrun.api.problem import Problem
 from podrun.api.validate_container import containers
@@ -22,7 +22,6 @@ from podrun.api.validate_rules import (
     duplicates,
     forbidden,
     invalid,
-    not_yet,
     required,
 )
 from podrun.api.validate_security import pod_security
@@ -66,7 +65,7 @@ def labels(path: str, pairs: dict[str, str]) -> Iterator[Problem]:
 def _spec(spec: PodSpec) -> Iterator[Problem]:
     yield from containers(spec)
     yield from whole_resources("spec.resources", spec)
-    yield from _volumes(spec.volumes)
+    yield from _volumes(spec)
     yield from choice("spec.restartPolicy", spec.restart_policy, ("Always", "OnFailure", "Never"))
     yield from _times(spec)
     yield from _dns(spec)
@@ -90,15 +89,18 @@ def _times(spec: PodSpec) -> Iterator[Problem]:
     yield from between("spec.activeDeadlineSeconds", deadline, 1, MAX_INT32)
 
 
-def _volumes(volumes: tuple[Volume, ...]) -> Iterator[Problem]:
-    yield from duplicates((f"spec.volumes[{i}].name", v.name) for i, v in enumerate(volumes))
-    for index, volume in enumerate(volumes):
+def _volumes(spec: PodSpec) -> Iterator[Problem]:
+    named = enumerate(spec.volumes)
+    yield from duplicates((f"spec.volumes[{i}].name", v.name) for i, v in named)
+    for index, volume in enumerate(spec.volumes):
         path = f"spec.volumes[{index}]"
         if not volume.name:
             yield required(f"{path}.name")
         else:
             yield from check(f"{path}.name", volume.name, names.dns_label)
         yield from _source(path, volume)
+        if volume.empty_dir is not None:
+            yield from _medium(f"{path}.emptyDir.medium", volume.empty_dir.medium, spec)
 
 
 def _source(path: str, volume: Volume) -> Iterator[Problem]:
@@ -108,12 +110,6 @@ def _source(path: str, volume: Volume) -> Iterator[Problem]:
     given = [name for name, source in sources.items() if source is not None]
     for name in given[1:]:
         yield forbidden(f"{path}.{name}", "may not specify more than 1 volume type")
-    if volume.empty_dir is not None and volume.empty_dir.medium:
-        medium = volume.empty_dir.medium
-        if medium.startswith("HugePages"):
-            yield not_yet(f"{path}.emptyDir.medium", medium)
-        else:
-            yield from choice(f"{path}.emptyDir.medium", medium, ("", "Memory", "HugePages"))
     if volume.empty_dir is not None and volume.empty_dir.size_limit is not None:
         yield from amount(f"{path}.emptyDir.sizeLimit", volume.empty_dir.size_limit)
     if volume.host_path is not None:
@@ -124,6 +120,16 @@ def _source(path: str, volume: Volume) -> Iterator[Problem]:
         if not volume.image.reference:
             yield required(f"{path}.image.reference")
         yield from choice(f"{path}.image.pullPolicy", volume.image.pull_policy, PULL_POLICIES)
+
+
+def _medium(path: str, medium: str, spec: PodSpec) -> Iterator[Problem]:
+    if not hugepages.is_medium(medium):
+        yield from choice(path, medium, ("", "Memory", hugepages.MEDIUM))
+        return
+    try:
+        hugepages.page_of_medium(spec, medium)
+    except ValueError as error:
+        yield invalid(path, medium, str(error))
 
 
 def path_without_dots(path: str, value: str) -> Iterator[Problem]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from podrun.api import quantity
 from podrun.api.amounts import RESOURCES, STORAGE, amounts, as_quantity, effective
 from podrun.api.container import Container, ResourceRequirements
+from podrun.api.hugepages import is_pages, page_bytes
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
-from podrun.api.validate_rules import invalid
+from podrun.api.validate_rules import forbidden, invalid, required
 
 
 def container_resources(path: str, container: Container) -> Iterator[Problem]:
@@ -60,19 +61,43 @@ def _requirements(
             yield from _resource(f"{path}.requests[{name}]", name, text, owner)
     for name in its.limits.keys() & its.requests.keys():
         limit, request = _nanos(its.limits[name]), _nanos(its.requests[name])
-        if limit is not None and request is not None and request > limit:
-            why = f"must be less than or equal to {name} limit of {its.limits[name]}"
+        if limit is None or request is None or request == limit:
+            continue
+        if request > limit or is_pages(name):
+            must = "equal to" if is_pages(name) else "less than or equal to"
+            why = f"must be {must} {name} limit of {its.limits[name]}"
             yield invalid(f"{path}.requests[{name}]", its.requests[name], why)
+    yield from _pages(path, its)
+
+
+def _pages(path: str, its: Container | ResourceRequirements) -> Iterator[Problem]:
+    """Huge pages are never promised twice: no request without its limit."""
+    named = its.limits | its.requests
+    if any(is_pages(name) for name in its.requests.keys() - its.limits.keys()):
+        yield required(f"{path}.limits", "Limit must be set for non overcommitable resources")
+    if any(map(is_pages, named)) and not any(name in named for name in RESOURCES):
+        yield forbidden(path, "HugePages require cpu or memory")
 
 
 def _resource(path: str, name: str, text: str, owner: str) -> Iterator[Problem]:
     known = (*RESOURCES, STORAGE) if owner == "containers" else RESOURCES
-    if name.startswith("hugepages-") or "/" in name:
+    if "/" in name:
         yield Problem(path, "podrun does not support this resource yet")
+    elif is_pages(name):
+        yield from _whole_pages(path, name, text)
     elif name not in known:
         listed = ", ".join(known)
         yield invalid(path, name, f"must be a standard resource for {owner}: {listed}")
     yield from amount(path, text)
+
+
+def _whole_pages(path: str, name: str, text: str) -> Iterator[Problem]:
+    try:
+        divisible = quantity.nanos(text) % (page_bytes(name) * 10**9) == 0
+    except ValueError:
+        divisible = _nanos(text) is None  # reported as an amount
+    if not divisible:
+        yield invalid(path, text, f"{text} is not positive integer multiple of {name}")
 
 
 def amount(path: str, text: str) -> Iterator[Problem]:

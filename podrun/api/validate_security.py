@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from podrun.api.problem import Problem
 from podrun.api.security import (
@@ -120,17 +120,26 @@ def _escalation(path: str, context: SecurityContext) -> Iterator[Problem]:
 
 def _profiles(path: str, context: SecurityContext | PodSecurityContext) -> Iterator[Problem]:
     if context.seccomp_profile is not None:
-        yield from _seccomp(f"{path}.seccompProfile", context.seccomp_profile)
+        at = f"{path}.seccompProfile"
+        yield from _profile(at, context.seccomp_profile, "seccomp", _seccomp_file)
     if context.app_armor_profile is not None:
-        yield from _app_armor(f"{path}.appArmorProfile", context.app_armor_profile)
+        at = f"{path}.appArmorProfile"
+        yield from _profile(at, context.app_armor_profile, "AppArmor", _app_armor_name)
 
 
-def _seccomp(path: str, profile: SeccompProfile) -> Iterator[Problem]:
-    yield from _type(path, profile, "seccomp")
-    name = profile.localhost_profile
-    if profile.type != "Localhost" or name is None:
-        return
-    at = f"{path}.localhostProfile"
+def _profile(
+    path: str,
+    profile: SeccompProfile | AppArmorProfile,
+    what: str,
+    rules: Callable[[str, str], Iterator[Problem]],
+) -> Iterator[Problem]:
+    """``rules`` are given the path and the value of a ``localhostProfile`` that counts."""
+    yield from _type(path, profile, what)
+    if profile.type == "Localhost" and profile.localhost_profile is not None:
+        yield from rules(f"{path}.localhostProfile", profile.localhost_profile)
+
+
+def _seccomp_file(at: str, name: str) -> Iterator[Problem]:
     if name.startswith("/"):
         yield invalid(at, name, "must be a relative path")
     if ".." in name.split("/"):
@@ -139,12 +148,7 @@ def _seccomp(path: str, profile: SeccompProfile) -> Iterator[Problem]:
         yield invalid(at, name, "must name a file")
 
 
-def _app_armor(path: str, profile: AppArmorProfile) -> Iterator[Problem]:
-    yield from _type(path, profile, "AppArmor")
-    name = profile.localhost_profile
-    if profile.type != "Localhost" or name is None:
-        return
-    at = f"{path}.localhostProfile"
+def _app_armor_name(at: str, name: str) -> Iterator[Problem]:
     if name.strip() != name:
         yield invalid(at, name, "must not be padded with whitespace")
     elif not name:

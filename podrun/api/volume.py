@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from podrun.api.base import Object
+from podrun.api.selectors import (
+    ConfigMapVolumeSource,
+    DownwardAPIVolumeSource,
+    PersistentVolumeClaimVolumeSource,
+    ProjectedVolumeSource,
+    SecretVolumeSource,
+)
 
 # hostPath.type: what must be there, or is made when it is missing (mode 0755 and 0644).
 HOST_PATH_TYPES = (
@@ -37,3 +44,8 @@ class Volume(Object, kw_only=True, frozen=True):
     empty_dir: EmptyDirVolumeSource | None = None
     host_path: HostPathVolumeSource | None = None
     image: ImageVolumeSource | None = None
+    config_map: ConfigMapVolumeSource | None = None
+    secret: SecretVolumeSource | None = None
+    projected: ProjectedVolumeSource | None = None
+    downward_api: DownwardAPIVolumeSource | None = None
+    persistent_volume_claim: PersistentVolumeClaimVolumeSource | None = None

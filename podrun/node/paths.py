@@ -1,6 +1,7 @@
 """Every path podrun owns, in one place (the table in docs/architecture.md says who writes each).
 
 state_root/  images/ snapshots/ network/ users/ seccomp/{profiles,compiled}/
+             objects/<plural>/<hash>.json claims/<ns>/<name>/
              pods/<uid>/{pod,facts}.json events.jsonl
              pods/<uid>/volumes/<name>/   pods/<uid>/containers/<name>/<attempt>/
 run_root/    agent.sock agent.lock locks/<uid> c/<id>.{json,sock}
@@ -68,6 +69,16 @@ class Paths:
     @property
     def pods(self) -> Path:
         return self.state / "pods"
+
+    @property
+    def objects(self) -> Path:
+        """ConfigMaps, Secrets, claims and workloads (``podrun.agent.objectstore``)."""
+        return self.state / "objects"
+
+    @property
+    def claims(self) -> Path:
+        """The directories of PersistentVolumeClaims: <namespace>/<name>/; they outlive all pods."""
+        return self.state / "claims"
 
     @property
     def images(self) -> Path:

@@ -11,6 +11,16 @@ from podrun.api.pod import Pod
 from podrun.errors import InvalidManifest
 
 _VALUES = {
+    "Container.envFrom": "[{configMapRef: {name: c}}]",
+    "Container.volumeDevices": "[{name: v, devicePath: /dev/x}]",
+    "EnvVar.valueFrom": "{configMapKeyRef: {name: c, key: k}}",
+    "Volume.configMap": "{name: c}",
+    "Volume.downwardAPI": "{items: [{path: p, fieldRef: {fieldPath: metadata.name}}]}",
+    "Volume.persistentVolumeClaim": "{claimName: c}",
+    "Volume.projected": "{sources: [{secret: {name: s}}]}",
+    "Volume.secret": "{secretName: s}",
+    "VolumeMount.mountPropagation": "HostToContainer",
+    "VolumeMount.recursiveReadOnly": "IfPossible, readOnly: true",
     "Container.lifecycle": "{preStop: {sleep: {seconds: 1}}}",
     "Container.livenessProbe": "{tcpSocket: {port: web}}",
     "Container.readinessProbe": "{httpGet: {port: 80}}",
@@ -29,18 +39,36 @@ _VALUES = {
 }
 
 
+_PLACES = {
+    "PodSpec": ("spec.", "  {}\n"),
+    "Volume": ("spec.volumes[0].", "  volumes: [{{name: v, {}}}]\n"),
+    "Container": ("spec.containers[0].", "    {}\n"),
+    "EnvVar": ("spec.containers[0].env[0].", "    env: [{{name: E, {}}}]\n"),
+    "VolumeMount": (
+        "spec.containers[0].volumeMounts[0].",
+        "    volumeMounts: [{{name: v, mountPath: /v, {}}}]\n",
+    ),
+}
+_EXTRA = {
+    "Container.restartPolicyRules": "    restartPolicy: Always\n",
+    "Container.volumeDevices": "  volumes: [{name: v, hostPath: {path: /x, type: BlockDevice}}]\n",
+    "VolumeMount.mountPropagation": "  volumes: [{name: v}]\n",
+    "VolumeMount.recursiveReadOnly": "  volumes: [{name: v}]\n",
+}
+
+
 def _manifest(field: str) -> tuple[str, str]:
     """A pod with ``field`` set, and the path of it."""
     kind, _, name = field.partition(".")
-    line = f"{name}: {_VALUES[field]}"
-    policy = "    restartPolicy: Always\n" if name == "restartPolicyRules" else ""
-    pod = f"  {line}\n" if kind == "PodSpec" else ""
-    container = f"    {line}\n{policy}" if kind == "Container" else ""
+    path, place = _PLACES[kind]
+    lines = [place.format(f"{name}: {_VALUES[field]}"), _EXTRA.get(field, "")]
+    pod = "".join(line for line in lines if not line.startswith("    "))
+    container = "".join(line for line in lines if line.startswith("    "))
     text = (
         "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n"
         f"{pod}  containers:\n  - name: a\n    image: x\n{container}"
     )
-    return text, f"spec.{name}" if pod else f"spec.containers[0].{name}"
+    return text, path + name
 
 
 def _admitted(text: str, *, pending: bool = False) -> Pod:
@@ -66,13 +94,10 @@ def test_every_pending_field_is_tried_and_every_text_stands_by_itself() -> None:
 
 
 @pytest.mark.parametrize("policy", ["Always", "OnFailure", "Never"])
-def test_a_containers_own_policy_waits_with_the_rules(policy: str) -> None:
+def test_a_container_may_have_a_policy_of_its_own(policy: str) -> None:
     text, _ = _manifest("Container.tty")
     text = text.replace("tty: true", f"restartPolicy: {policy}")
-    assert _admitted(text, pending=True).spec.containers[0].restart_policy == policy
-    if "Container.restartPolicyRules" in PENDING:
-        with pytest.raises(InvalidManifest, match=f'the value "{policy}" yet'):
-            _admitted(text)
+    assert _admitted(text).spec.containers[0].restart_policy == policy
 
 
 def test_a_sidecars_policy_does_not_wait() -> None:

@@ -10,10 +10,10 @@ command []string: Replaces the image's Entrypoint.
 args []string: Replaces the image's Cmd.
 workingDir string: The directory to start in; the image's unless given.
 env []EnvVar: Environment variables; a later one wins.
-envFrom []EnvFromSource no: Environment variables from a whole ConfigMap or Secret.
+envFrom []EnvFromSource: Environment variables from a whole ConfigMap or Secret.
 ports []ContainerPort: The ports the container listens on, and which of them the host offers.
 volumeMounts []VolumeMount: Where the pod's volumes appear in the container.
-volumeDevices []VolumeDevice no: Block devices of volumes that appear in the container.
+volumeDevices []VolumeDevice: Block devices of volumes that appear in the container.
 resources ResourceRequirements: What the container needs, and what it may use at the most. A change
     is written to the running container, unless resizePolicy says otherwise, as long as the pod's
     QoS class stays the same.
@@ -58,7 +58,7 @@ protocol string: TCP (default) or UDP. SCTP is not supported yet.
 [EnvVar]
 name string: The variable.
 value string: Its value.
-valueFrom EnvVarSource no: Takes the value from elsewhere.
+valueFrom EnvVarSource: Takes the value from elsewhere.
 
 [EnvVarSource]
 configMapKeyRef KeySelector: A key of a ConfigMap.
@@ -100,11 +100,11 @@ optional boolean: true: a missing object is no error.
 name string: The volume, as named in spec.volumes.
 mountPath string: Where it appears in the container; must not contain ":".
 readOnly boolean: The container cannot write to it.
-recursiveReadOnly string no =Disabled: Whether mounts below it are read-only too.
+recursiveReadOnly string =Disabled: Whether mounts below it are read-only too.
 subPath string: Mounts one file or directory of the volume, a relative path. A missing one is made,
     as a directory; in an image it is an error.
 subPathExpr string: As subPath, with $(VARIABLES) of the container's env; a missing one is an error.
-mountPropagation string no =None: Whether later mounts are seen on the other side.
+mountPropagation string =None: Whether later mounts are seen on the other side.
 
 [VolumeDevice]
 name string: The persistentVolumeClaim volume.

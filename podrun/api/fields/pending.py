@@ -6,4 +6,17 @@ and write the page anew: ``python -m podrun.api.fields > docs/fields.md``.
 
 from __future__ import annotations
 
-PENDING: frozenset[str] = frozenset()
+PENDING: frozenset[str] = frozenset(
+    (
+        "Container.envFrom",
+        "Container.volumeDevices",
+        "EnvVar.valueFrom",
+        "Volume.configMap",
+        "Volume.downwardAPI",
+        "Volume.persistentVolumeClaim",
+        "Volume.projected",
+        "Volume.secret",
+        "VolumeMount.mountPropagation",
+        "VolumeMount.recursiveReadOnly",
+    )
+)

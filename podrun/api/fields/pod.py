@@ -21,9 +21,17 @@ deletionGracePeriodSeconds integer set: The time the pod was given to end.
 resourceVersion string set: A version number of the API server's; podrun has none.
 selfLink string set: A leftover of older API servers.
 managedFields []ManagedFieldsEntry set: Who last changed which field, kept by the API server.
-ownerReferences []OwnerReference set: The object that made this one in a cluster.
+ownerReferences []OwnerReference set: The object that made this one.
 generateName string set: A prefix for a name the API server makes up. podrun needs metadata.name.
 finalizers []string set: Holds back deletion until a controller removes the entry. Ignored.
+
+[OwnerReference]
+apiVersion string: The version of its API.
+kind string: Job, Deployment or DaemonSet.
+name string: Its name.
+uid string: Its uid.
+controller boolean: true: it decides about the object.
+blockOwnerDeletion boolean: Kept as it is.
 
 [PodSpec]
 initContainers []Container: Containers that run before the others, one after the other; each must

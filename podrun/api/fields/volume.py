@@ -6,11 +6,11 @@ name string: The volume's name, unique in the pod.
 emptyDir EmptyDirVolumeSource: An empty directory of the pod's own, gone with the pod. Also what a
     volume without any source is.
 hostPath HostPathVolumeSource: A file, directory, socket or device of the host.
-configMap ConfigMapVolumeSource no: The keys of a ConfigMap as files.
-secret SecretVolumeSource no: The keys of a Secret as files.
-projected ProjectedVolumeSource no: Several sources in one directory.
-downwardAPI DownwardAPIVolumeSource no: Fields of the pod as files.
-persistentVolumeClaim PersistentVolumeClaimVolumeSource no: Storage that outlives the pod.
+configMap ConfigMapVolumeSource: The keys of a ConfigMap as files.
+secret SecretVolumeSource: The keys of a Secret as files.
+projected ProjectedVolumeSource: Several sources in one directory.
+downwardAPI DownwardAPIVolumeSource: Fields of the pod as files.
+persistentVolumeClaim PersistentVolumeClaimVolumeSource: Storage that outlives the pod.
 image ImageVolumeSource: The files of an image, read-only and never executed.
 ephemeral EphemeralVolumeSource no: A claim made for this pod.
 nfs NFSVolumeSource no: A directory of an NFS server.
@@ -70,9 +70,9 @@ defaultMode integer: The files' mode.
 configMap ProjectedReference: Keys of a ConfigMap.
 secret ProjectedReference: Keys of a Secret.
 downwardAPI DownwardAPIProjection: Fields of the pod.
-serviceAccountToken ServiceAccountTokenProjection: A token for the API server.
-clusterTrustBundle any: Certificates the cluster trusts.
-podCertificate any: A key and certificate of the pod's own.
+serviceAccountToken ServiceAccountTokenProjection no: A token for the API server.
+clusterTrustBundle any no: Certificates the cluster trusts.
+podCertificate any no: A key and certificate of the pod's own.
 
 [ProjectedReference]
 name string: The object.

@@ -1,0 +1,85 @@
+"""The objects on disk that are no pods: written by the agent alone, read by everybody who may.
+
+    state/objects/<plural>/<hash of namespace and name>.json
+
+A Secret is root's alone; what else there is may be read by the group of who applied it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from podrun.api.kinds import SECRET, Kind
+from podrun.api.objects import HANDLING, AnyObject, kind_of
+from podrun.errors import NotFound
+from podrun.node.paths import Paths
+from podrun.node.records import fsync_directory, read_record, write_record
+
+
+class ObjectStore:
+    def __init__(self, paths: Paths) -> None:
+        self._root = paths.objects
+
+    def read(self, kind: Kind, namespace: str, name: str) -> AnyObject | None:
+        """None when there is none. PermissionError for who may not read it."""
+        found: AnyObject | None = read_record(
+            self._path(kind, namespace, name), HANDLING[kind.name].type
+        )
+        return found
+
+    def find(self, kind: Kind, namespace: str, name: str) -> AnyObject:
+        """Raises NotFound."""
+        found = self.read(kind, namespace, name)
+        if found is None:
+            hint = f"`podrun get {kind.plural} -A` lists all"
+            raise NotFound(f'{kind.plural} "{name}" not found', hint=hint)
+        return found
+
+    def list(self, kind: Kind, namespace: str = "") -> list[AnyObject]:
+        """Of one namespace or, with "", of all; by namespace and name. Those that the caller may
+        not read are left out."""
+        found = [each for each in self._all(kind) if namespace in ("", each.metadata.namespace)]
+        return sorted(found, key=lambda each: (each.metadata.namespace, each.metadata.name))
+
+    def _all(self, kind: Kind) -> Iterator[AnyObject]:
+        try:
+            names = os.listdir(self._root / kind.plural)
+        except (FileNotFoundError, PermissionError):
+            return
+        for name in names:
+            if not name.startswith("."):
+                # One record that is damaged must not hide all others.
+                with contextlib.suppress(PermissionError, msgspec.MsgspecError):
+                    found = read_record(self._root / kind.plural / name, HANDLING[kind.name].type)
+                    if found is not None:
+                        yield found
+
+    # ── the agent's half ────────────────────────────────────────────────────────────────────────
+
+    def write(self, thing: AnyObject, owner_gid: int = 0) -> None:
+        """Durable on return; its group stays that of who applied it first. OSError."""
+        kind = kind_of(thing)
+        path = self._path(kind, thing.metadata.namespace, thing.metadata.name)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        mode = 0o600 if kind is SECRET else 0o640
+        with contextlib.suppress(FileNotFoundError):
+            owner_gid = path.stat().st_gid
+        write_record(path, msgspec.json.encode(thing), mode=mode, gid=max(owner_gid, 0))
+
+    def remove(self, kind: Kind, namespace: str, name: str) -> None:
+        """Idempotent; durable on return. OSError."""
+        path = self._path(kind, namespace, name)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            fsync_directory(path.parent)
+
+    def _path(self, kind: Kind, namespace: str, name: str) -> Path:
+        """Names of objects may be as long as a file's, without room for an ending."""
+        digest = hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:40]
+        return self._root / kind.plural / f"{digest}.json"
