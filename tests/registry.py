@@ -24,7 +24,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,25 @@ PROJECT = Path(__file__).resolve().parent.parent
 SERVICE, ISSUER = "podrun-test-registry", "podrun-test-tokens"
 _LISTENING = re.compile(r"listening on ([0-9.]+:\d+)")
 _Self = TypeVar("_Self", bound="_Server")
+#: starts a registry with these settings, to the end of the module's tests
+Serving = Callable[..., "Registry"]
+NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
+
+
+class FakeClock:
+    """A clock on which sleeping takes no time; ``slept`` tells how long it would have been."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return sum(self.slept)
+
+    def time(self) -> float:
+        return NOW + sum(self.slept)
+
+    def sleep(self, seconds: float, /) -> None:
+        self.slept.append(seconds)
 
 
 def need(*programs: str) -> None:
@@ -67,7 +86,7 @@ class _Server:
         raise NotImplementedError
 
     def __enter__(self: _Self) -> _Self:
-        log = self.directory / f"{type(self).__name__.lower()}.log"
+        log = self._log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *self.command()],  # a killed run leaves nothing
@@ -88,6 +107,15 @@ class _Server:
         assert self._process is not None and self._process.poll() is None, text
         found = _LISTENING.search(text)
         return found[1] if found else ""
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / f"{type(self).__name__.lower()}.log"
+
+    def _said(self) -> list[dict[str, Any]]:
+        """The lines of JSON in the log; it is written all the time: what has no end yet is none."""
+        lines = self._log.read_text().rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def close(self) -> None:
         """End it at once. Idempotent."""
@@ -178,9 +206,7 @@ class TokenServer(_Server):
 
     def requests(self) -> list[dict[str, Any]]:
         """What it was asked: {"method", "login", "scopes", "grant", "status"}, in order."""
-        log = self.directory / "tokenserver.log"
-        lines = log.read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return self._said()
 
 
 class Registry(_Server):
@@ -283,9 +309,7 @@ class Misbehaving(_Server):
 
     def requests(self) -> list[dict[str, Any]]:
         """What it was asked: {"method", "path", "headers" (names in lower case), "fault"}."""
-        log = self.directory / "misbehaving.log"
-        lines = log.read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return self._said()
 
     def endpoint(self, repository: str, *, insecure: bool = False) -> Endpoint:
         return Endpoint(self.host, repository, self.host, insecure)

@@ -5,20 +5,28 @@
 ``fresh_node``  an instance of the test's own, for tests of crashes, start and end
 ``leak_marks``  words that tell things of this test run from others'; a test that makes its own
                 bridge or table adds its name: ``leak_marks.add("mybridge")``
+``registry``    one that is open to all, for all tests of a module; ``proxy`` stands before it,
+                does what its faults say and keeps what it was asked
+``serving``     starts a registry of another kind that has ``layout`` as app:v1, for a module
+``here``        a store to pull to
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import leaks
 from tests.conftest import STRICT
+from tests.integration.pull_lab import Pulling
 from tests.node import Node
+from tests.registry import Misbehaving, Registry, Serving, oci_image
 
 HERE = Path(__file__).parent
 #: nobody else is on the machine, as far as we know: in CI, and without another half of the suite
@@ -77,3 +85,40 @@ def fresh_node(leak_marks: set[str], leaves_nothing: None) -> Iterator[Node]:
     leak_marks.add(node.mark)
     yield node
     node.close()
+
+
+# ── registries ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with Registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(registry: Registry, tmp_path: Path) -> Iterator[Misbehaving]:
+    with Misbehaving(tmp_path / "proxy", registry.host) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return oci_image(tmp_path_factory.mktemp("layout"), [{"etc/motd": b"hello\n"}])
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory, layout: Path) -> Iterator[Serving]:
+    with contextlib.ExitStack() as running:
+
+        def start(**how: Any) -> Registry:
+            registry = running.enter_context(Registry(tmp_path_factory.mktemp("serving"), **how))
+            registry.push(layout, "app:v1")
+            return registry
+
+        yield start
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Pulling:
+    return Pulling(tmp_path / "node")

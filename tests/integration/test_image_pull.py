@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,24 +20,6 @@ from tests.integration.pull_lab import Layer, Pulling, files, gzip_layer, noise,
 from tests.registry import Misbehaving, Registry, oci_image
 
 BASE = gzip_layer(directory("etc", mode=0o750, uid=7), member("etc/passwd", b"root\n", mode=0o640))
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
-
-
-@pytest.fixture
-def watched(registry: Registry, tmp_path: Path) -> Iterator[Misbehaving]:
-    """The same registry behind a proxy that keeps what it was asked."""
-    with Misbehaving(tmp_path / "proxy", registry.host) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Pulling:
-    return Pulling(tmp_path / "node")
 
 
 # Names ───────────────────────────────────────────────────────────────────────────────────────────
@@ -117,20 +98,20 @@ def test_reasons(
 
 
 def test_mirrors_are_asked_first_and_all_are_named_when_none_has_it(
-    registry: Registry, watched: Misbehaving, here: Pulling
+    registry: Registry, proxy: Misbehaving, here: Pulling
 ) -> None:
     put(registry, "mirrored/app:v1", [BASE])
     here.conf.write_text(
         f'[[registry]]\nprefix = "r.example"\nlocation = "{registry.host}"\n'
         f'[[registry.mirror]]\nlocation = "127.0.0.1:1/none"\n'
-        f'[[registry.mirror]]\nlocation = "{watched.host}"\n'
+        f'[[registry.mirror]]\nlocation = "{proxy.host}"\n'
     )
     image = here.pull("r.example/mirrored/app:v1")
     assert image.name == "r.example/mirrored/app:v1"
-    assert len(pull_lab.asked(watched.requests(), "GET", "/blobs/")) == 2
+    assert len(pull_lab.asked(proxy.requests(), "GET", "/blobs/")) == 2
     with pytest.raises(RegistryError) as caught:
         here.pull("r.example/mirrored/nothing:v1")
-    for host in ("127.0.0.1:1", watched.host, registry.host):
+    for host in ("127.0.0.1:1", proxy.host, registry.host):
         assert host in caught.value.message
 
 
@@ -138,30 +119,30 @@ def test_mirrors_are_asked_first_and_all_are_named_when_none_has_it(
 
 
 def test_what_is_unchanged_costs_one_request(
-    registry: Registry, watched: Misbehaving, here: Pulling
+    registry: Registry, proxy: Misbehaving, here: Pulling
 ) -> None:
     put(registry, "cost/app:v1", [BASE])
-    name = f"{watched.host}/cost/app:v1"
+    name = f"{proxy.host}/cost/app:v1"
     first = here.pull(name)
-    before = len(watched.requests())
+    before = len(proxy.requests())
     assert here.pull(name) == first
-    new = watched.requests()[before:]
+    new = proxy.requests()[before:]
     assert [r["method"] for r in new if "/manifests/" in r["path"]] == ["HEAD"]
     assert not pull_lab.asked(new, "GET", "/blobs/")
 
 
 def test_a_second_image_fetches_what_it_has_alone(
-    registry: Registry, watched: Misbehaving, here: Pulling
+    registry: Registry, proxy: Misbehaving, here: Pulling
 ) -> None:
     shared = [files(**{f"f{n}": noise(3000, str(n))}) for n in range(4)]
     put(registry, "share/one:v1", [*shared, files(last=b"1")])
     put(registry, "share/two:v1", [*shared, files(last=b"2")])
-    here.pull(f"{watched.host}/share/one:v1")
+    here.pull(f"{proxy.host}/share/one:v1")
     snapshots = set(here.store.layout.snapshots.iterdir())
-    before = len(watched.requests())
+    before = len(proxy.requests())
     here.progress.clear()
-    here.pull(f"{watched.host}/share/two:v1")
-    asked = pull_lab.asked(watched.requests()[before:], "GET", "/blobs/")
+    here.pull(f"{proxy.host}/share/two:v1")
+    asked = pull_lab.asked(proxy.requests()[before:], "GET", "/blobs/")
     assert len(asked) == 2  # its configuration and its own layer
     assert len(set(here.store.layout.snapshots.iterdir()) - snapshots) == 1
     last = {p.digest: p.state for p in here.progress}
@@ -169,25 +150,25 @@ def test_a_second_image_fetches_what_it_has_alone(
 
 
 def test_a_layer_on_other_layers_is_not_fetched_but_unpacked_anew(
-    registry: Registry, watched: Misbehaving, here: Pulling
+    registry: Registry, proxy: Misbehaving, here: Pulling
 ) -> None:
     top = files(top=b"same")
     put(registry, "base/one:v1", [BASE, top])
     put(registry, "base/two:v1", [files(other=b"base"), top])
-    one = here.pull(f"{watched.host}/base/one:v1")
-    before = len(watched.requests())
-    two = here.pull(f"{watched.host}/base/two:v1")
-    blobs = pull_lab.asked(watched.requests()[before:], "GET", "/blobs/")
+    one = here.pull(f"{proxy.host}/base/one:v1")
+    before = len(proxy.requests())
+    two = here.pull(f"{proxy.host}/base/two:v1")
+    blobs = pull_lab.asked(proxy.requests()[before:], "GET", "/blobs/")
     assert not any(top.digest in path for path in blobs)
     assert here.trees(one, times=False)[0] == here.trees(two, times=False)[0]
 
 
-def test_the_same_layer_twice(registry: Registry, watched: Misbehaving, here: Pulling) -> None:
+def test_the_same_layer_twice(registry: Registry, proxy: Misbehaving, here: Pulling) -> None:
     layer = files(**{f"n{n}": noise(50_000, str(n)) for n in range(20)})
     put(registry, "twice/app:v1", [layer, BASE, layer])
-    image = here.pull(f"{watched.host}/twice/app:v1")
+    image = here.pull(f"{proxy.host}/twice/app:v1")
     assert len(image.layers) == len(set(image.layers)) == 3
-    assert len(pull_lab.asked(watched.requests(), "GET", layer.digest)) == 1
+    assert len(pull_lab.asked(proxy.requests(), "GET", layer.digest)) == 1
     trees = here.trees(image)
     assert {k: v[5] for k, v in trees[0].items()} == {k: v[5] for k, v in trees[2].items()}
 
@@ -199,7 +180,7 @@ def test_127_layers(registry: Registry, here: Pulling) -> None:
 
 
 def test_layers_wait_for_those_below_where_they_need_them(
-    registry: Registry, watched: Misbehaving, here: Pulling, tmp_path: Path
+    registry: Registry, proxy: Misbehaving, here: Pulling, tmp_path: Path
 ) -> None:
     """The lowest one comes a byte at a time, so all others are there before it."""
     layers = [
@@ -213,8 +194,8 @@ def test_layers_wait_for_those_below_where_they_need_them(
         gzip_layer(directory("", mode=0o701), member("a/x", b"again")),
     ]  # fmt: skip
     put(registry, "wait/app:v1", layers)
-    watched.faults({"match": layers[0].digest, "do": "drip", "seconds": 0.002})
-    image = here.pull(f"{watched.host}/wait/app:v1")
+    proxy.faults({"match": layers[0].digest, "do": "drip", "seconds": 0.002})
+    image = here.pull(f"{proxy.host}/wait/app:v1")
     lab.need("skopeo")
     lab.run(
         "skopeo", "copy", "-q", "--src-tls-verify=false",
@@ -323,13 +304,13 @@ def test_a_list_has_one_for_this_machine(registry: Registry, here: Pulling) -> N
 
 
 def test_unchanged_lists_cost_one_request(
-    registry: Registry, watched: Misbehaving, here: Pulling
+    registry: Registry, proxy: Misbehaving, here: Pulling
 ) -> None:
     listed(registry, "lists/cost:v1", platform.shown(platform.this()), "linux/s390x")
-    first = here.pull(f"{watched.host}/lists/cost:v1")
-    before = len(watched.requests())
-    assert here.pull(f"{watched.host}/lists/cost:v1") == first
-    assert not pull_lab.asked(watched.requests()[before:], "GET", "/manifests/")
+    first = here.pull(f"{proxy.host}/lists/cost:v1")
+    before = len(proxy.requests())
+    assert here.pull(f"{proxy.host}/lists/cost:v1") == first
+    assert not pull_lab.asked(proxy.requests()[before:], "GET", "/manifests/")
 
 
 def test_a_list_of_lists(registry: Registry, here: Pulling) -> None:

@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,10 +25,9 @@ LOGIN = ("anna", "secret")
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("registry")) as running:
-        put(running, "team/app:v1", LAYERS)
-        yield running
+def registry(registry: Registry) -> Registry:
+    put(registry, "team/app:v1", LAYERS)
+    return registry
 
 
 @pytest.fixture

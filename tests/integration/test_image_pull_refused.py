@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,9 @@ FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("registry")) as running:
-        put(running, "good/app:v1", [GOOD])
-        yield running
-
-
-@pytest.fixture
-def proxy(registry: Registry, tmp_path: Path) -> Iterator[Misbehaving]:
-    with Misbehaving(tmp_path / "proxy", registry.host) as running:
-        yield running
+def registry(registry: Registry) -> Registry:
+    put(registry, "good/app:v1", [GOOD])
+    return registry
 
 
 @pytest.fixture

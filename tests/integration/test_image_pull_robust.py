@@ -35,21 +35,9 @@ APP = "robust/app:v1"
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("registry")) as running:
-        put(running, APP, LAYERS)
-        yield running
-
-
-@pytest.fixture
-def proxy(registry: Registry, tmp_path: Path) -> Iterator[Misbehaving]:
-    with Misbehaving(tmp_path / "proxy", registry.host) as running:
-        yield running
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Pulling:
-    return Pulling(tmp_path / "node")
+def registry(registry: Registry) -> Registry:
+    put(registry, APP, LAYERS)
+    return registry
 
 
 def ranges(proxy: Misbehaving, layer: Layer) -> list[str]:

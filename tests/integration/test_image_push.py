@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,23 +22,6 @@ from tests.integration.pull_lab import Pulling, files, noise, put
 from tests.registry import Misbehaving, Registry
 
 CONFIG = ImageConfig(entrypoint=("/bin/sh",), env=("A=1",), stop_signal="SIGINT")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(registry: Registry, tmp_path: Path) -> Iterator[Misbehaving]:
-    with Misbehaving(tmp_path / "proxy", registry.host) as running:
-        yield running
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Pulling:
-    return Pulling(tmp_path / "node")
 
 
 def imported(here: Pulling, name: str = "localhost/app:1", content: bytes = b"x") -> Image:

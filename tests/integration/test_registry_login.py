@@ -16,9 +16,9 @@ from tests.registry import (
     Certificate,
     Misbehaving,
     Registry,
+    Serving,
     TokenServer,
     layout_manifest,
-    oci_image,
 )
 
 ANNA = Credential("anna", "secret")
@@ -41,15 +41,8 @@ class Keys:
 
 
 @pytest.fixture(scope="module")
-def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return oci_image(tmp_path_factory.mktemp("layout"), [{"etc/motd": b"hello\n"}])
-
-
-@pytest.fixture(scope="module")
-def basic(tmp_path_factory: pytest.TempPathFactory, layout: Path) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("basic"), login=("anna", "secret")) as registry:
-        registry.push(layout, "app:v1")
-        yield registry
+def basic(serving: Serving) -> Registry:
+    return serving(login=("anna", "secret"))
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +52,10 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
 
 
 @pytest.fixture(scope="module")
-def bearer(
-    tmp_path_factory: pytest.TempPathFactory, layout: Path, tokens: TokenServer
-) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("bearer"), tokens=tokens) as registry:
-        registry.push(layout, "app:v1")
-        registry.push(layout, "public/app:v1")
-        yield registry
+def bearer(serving: Serving, layout: Path, tokens: TokenServer) -> Registry:
+    registry = serving(tokens=tokens)
+    registry.push(layout, "public/app:v1")
+    return registry
 
 
 def digest_of(registry: Registry | Misbehaving, name: str, *logins: Credential) -> str:

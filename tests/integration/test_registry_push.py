@@ -24,18 +24,6 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("registry")) as registry:
-        yield registry
-
-
-@pytest.fixture
-def proxy(registry: Registry, tmp_path: Path) -> Iterator[Misbehaving]:
-    with Misbehaving(tmp_path / "proxy", registry.host) as proxy:
-        yield proxy
-
-
 @pytest.fixture
 def repository(proxy: Misbehaving, request: pytest.FixtureRequest) -> Iterator[Repository]:
     name = f"push/{digest_of(request.node.name.encode())[7:19]}"  # a new one for each test

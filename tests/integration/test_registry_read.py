@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +12,21 @@ from podrun.registry.client import Repository
 from podrun.registry.retry import Patience
 from podrun.registry.types import NoKeyring, RegistryError
 from tests.node import PATIENCE
-from tests.registry import Misbehaving, Registry, layout_blob, layout_manifest, oci_image
+from tests.registry import (
+    FakeClock,
+    Misbehaving,
+    Registry,
+    Serving,
+    layout_blob,
+    layout_manifest,
+    oci_image,
+)
 
 BIG = os.urandom(3_000_000)
 LIMIT = 1 << 20
 # For answers that never come. Where one is to come after all, there is time for it.
 QUICK = Patience(read_seconds=0.3, document_seconds=1.0)
 STALLED = Patience(read_seconds=1.5 * PATIENCE)
-
-
-class Sleepless:
-    """A clock on which sleeping takes no time; ``slept`` tells how long it would have been."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return sum(self.slept)
-
-    def time(self) -> float:
-        return 1_700_000_000.0 + sum(self.slept)
-
-    def sleep(self, seconds: float, /) -> None:
-        self.slept.append(seconds)
 
 
 class Lab:
@@ -49,7 +40,7 @@ class Lab:
         layer: dict[str, Any] = manifest["layers"][0]
         self.layer, self.size = layer["digest"], layer["size"]
         self.content = layout_blob(layout, self.layer)
-        self.clock = Sleepless()
+        self.clock = FakeClock()
 
     def repository(self, **settings: Any) -> Repository:
         return Repository(self.proxy.endpoint("app"), NoKeyring(), clock=self.clock, **settings)
@@ -62,21 +53,19 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def registry_and_layout(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Registry, Path]]:
-    path = tmp_path_factory.mktemp("registry")
-    layout = oci_image(path / "layout", [{"etc/motd": b"hello\n", "big": BIG}])
-    with Registry(path / "registry") as registry:
-        registry.push(layout, "app:v1")
-        yield registry, layout
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    files = {"etc/motd": b"hello\n", "big": BIG}
+    return oci_image(tmp_path_factory.mktemp("layout"), [files])
+
+
+@pytest.fixture(scope="module")
+def registry(serving: Serving) -> Registry:
+    return serving()
 
 
 @pytest.fixture
-def lab(registry_and_layout: tuple[Registry, Path], tmp_path: Path) -> Iterator[Lab]:
-    registry, layout = registry_and_layout
-    with Misbehaving(tmp_path / "proxy", registry.host) as proxy:
-        yield Lab(registry, proxy, layout)
+def lab(registry: Registry, proxy: Misbehaving, layout: Path) -> Lab:
+    return Lab(registry, proxy, layout)
 
 
 def read_all(repository: Repository, digest: str, size: int, offset: int = 0) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from podrun.registry.client import Repository
 from podrun.registry.retry import Patience
 from podrun.registry.types import Endpoint, NoKeyring, RegistryError
-from tests.registry import Certificate, Misbehaving, Registry, layout_manifest, oci_image
+from tests.registry import Certificate, Misbehaving, Registry, Serving, layout_manifest
 
 LIMIT = 1 << 20
 QUICK = Patience(connect_seconds=5, pause_first_seconds=0.01)
@@ -20,29 +20,18 @@ ELSEWHERE = "registry.test"
 
 
 @pytest.fixture(scope="module")
-def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return oci_image(tmp_path_factory.mktemp("layout"), [{"etc/motd": b"hello\n"}])
-
-
-@pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return Certificate.make(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, layout: Path) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("plain")) as registry:
-        registry.push(layout, "app:v1")
-        yield registry
+def plain(serving: Serving) -> Registry:
+    return serving()
 
 
 @pytest.fixture(scope="module")
-def secure(
-    tmp_path_factory: pytest.TempPathFactory, layout: Path, certificate: Certificate
-) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("secure"), certificate=certificate) as registry:
-        registry.push(layout, "app:v1")
-        yield registry
+def secure(serving: Serving, certificate: Certificate) -> Registry:
+    return serving(certificate=certificate)
 
 
 @pytest.fixture

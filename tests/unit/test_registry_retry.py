@@ -8,22 +8,7 @@ from hypothesis import strategies as st
 
 from podrun.registry.retry import Backoff, Patience, Temporary, retry_after
 from podrun.registry.types import RegistryError
-
-NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return sum(self.slept)
-
-    def time(self) -> float:
-        return NOW + sum(self.slept)
-
-    def sleep(self, seconds: float, /) -> None:
-        self.slept.append(seconds)
+from tests.registry import NOW, FakeClock
 
 
 def busy(after: float | None = None) -> Temporary:
