@@ -28,7 +28,7 @@ class Capacity:
     """``tasks`` gives every pod of the node. Reviews follow each other, never overlap."""
 
     def __init__(self, node: Node, tasks: Callable[[], Iterable[PodTask]]) -> None:
-        self._room = node.allocatable
+        self._node = node
         self._tasks = tasks
         self._due = False
 
@@ -44,7 +44,8 @@ class Capacity:
 
     def check(self, pods: Iterable[Pod]) -> None:
         """Raises InvalidManifest for those that would not even fit on the empty node."""
-        refused = [(pod, why) for pod in pods if (why := never_fits(pod, self._room))]
+        room = self._node.allocatable
+        refused = [(pod, why) for pod in pods if (why := never_fits(pod, room))]
         if refused:
             listed = "\n".join(
                 f"pod/{pod.metadata.name} can never be placed: {why}" for pod, why in refused
@@ -57,14 +58,15 @@ class Capacity:
         if later:
             return Trouble(UNSCHEDULABLE, "", now)
         newcomer = _applicant(pod, now)
-        answers = review(self._room, self._taken(), [*self._waiting().values(), newcomer])
+        candidates = [*self._waiting().values(), newcomer]
+        answers = review(self._node.allocatable, self._taken(), candidates)
         own = next(answer for answer in answers if answer.uid == newcomer.uid)
         return None if own.admitted else Trouble(UNSCHEDULABLE, own.message, now)
 
     def review(self) -> None:
         """Admit whoever fits now, the oldest first, and tell the others why they do not."""
         waiting = self._waiting()
-        for answer in review(self._room, self._taken(), list(waiting.values())):
+        for answer in review(self._node.allocatable, self._taken(), list(waiting.values())):
             _tell(next(t for t in self._tasks() if t.stored.paths.uid == answer.uid), answer)
 
     def _waiting(self) -> dict[str, Applicant]:
@@ -74,8 +76,17 @@ class Capacity:
             if _waits(task)
         }
 
-    def _taken(self) -> list[Amounts]:
-        return [requests(task.stored.pod) for task in self._tasks() if _takes(task)]
+    def taken_beside(self, uid: str) -> Amounts:
+        """What all pods but that one request, as far as they have a place on the node."""
+        total: Amounts = {}
+        for amounts in self._taken(but=uid):
+            for name, amount in amounts.items():
+                total[name] = total.get(name, 0) + amount
+        return total
+
+    def _taken(self, *, but: str = "") -> list[Amounts]:
+        tasks = (task for task in self._tasks() if task.stored.paths.uid != but)
+        return [requests(task.stored.pod) for task in tasks if _takes(task)]
 
 
 def _waits(task: PodTask) -> bool:

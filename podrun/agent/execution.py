@@ -18,11 +18,15 @@ from podrun.errors import PodrunError
 from podrun.pod import actions, backoff, imagevolumes
 from podrun.pod.facts import Facts, Sandbox, Verdict
 from podrun.pod.pulling import back_off
+from podrun.pod.resources import Amounts
 from podrun.pod.rounds import begin_round
 
 
 class Execution:
-    """Of one pod's actions. ``save`` puts the facts on disk: what may not be lost waits for it."""
+    """Of one pod's actions. ``save`` puts the facts on disk: what may not be lost waits for it.
+
+    ``taken`` gives what the pods beside the one of that uid request.
+    """
 
     def __init__(
         self,
@@ -32,12 +36,14 @@ class Execution:
         hooks: Hooks,
         pulls: PodPulls,
         save: Callable[[], None],
+        taken: Callable[[str], Amounts],
     ) -> None:
         self._node = node
         self._stored = stored
         self._watch = watch
         self._hooks = hooks
         self._pulls = pulls
+        self._taken = taken
         self._starter = Starter(node, stored, watch, save)
 
     @property
@@ -142,7 +148,8 @@ class Execution:
     def _resize(self, name: str) -> None:
         run = self._facts.of(name).current
         assert run is not None
-        resizing.carry_out(self._node, self._stored, self._container(name), run)
+        taken = self._taken(self._stored.paths.uid)
+        resizing.carry_out(self._node, self._stored, self._container(name), run, taken)
 
     def _container(self, name: str) -> Container:
         return next(c for c in self._stored.pod.spec.all_containers if c.name == name)

@@ -36,6 +36,7 @@ from podrun.pod.facts import Facts
 from podrun.pod.hooks import forget_unfinished
 from podrun.pod.plan import plan
 from podrun.pod.pulling import forget_unfinished_pulls
+from podrun.pod.resources import Amounts
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ _RETRY_SECONDS = 1.0
 class PodTask:
     """Drives one pod until it is released.
 
-    ``listeners`` hear of every change of its facts, ``pull_listeners`` of how its pulls go on.
+    ``listeners`` hear of every change of its facts, ``pull_listeners`` of how its pulls go on;
+    ``taken`` gives what the pods beside the one of that uid request.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class PodTask:
         stored: StoredPod,
         turns: Turns | None = None,
         pulls: Pulls | None = None,
+        taken: Callable[[str], Amounts] = lambda uid: {},
     ) -> None:
         self.stored = stored
         self.released = False
@@ -77,7 +80,9 @@ class PodTask:
             node, stored, pulls or Pulls(node), self.happened, self.tell, self._pull_goes_on
         )
         save = partial(self.changed, durable=True)
-        self._execution = Execution(node, stored, self._watch, self._hooks, self._pulls, save)
+        self._execution = Execution(
+            node, stored, self._watch, self._hooks, self._pulls, save, taken
+        )
 
     @property
     def facts(self) -> Facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from podrun.agent.node import Node
-from podrun.agent.podstore import PodStore, StoredPod
+from podrun.agent.podstore import StoredPod
 from podrun.agent.translate import pod_cgroup
 from podrun.api.pod import Container, Pod
 from podrun.cgroup.group import Group
@@ -15,13 +15,16 @@ from podrun.errors import MechanismFailed, PodrunError
 from podrun.node.config import Config
 from podrun.pod import resizing, resources
 from podrun.pod.facts import Run
-from podrun.pod.outcome import outcome
 
 
-def carry_out(node: Node, stored: StoredPod, container: Container, run: Run) -> None:
-    """Changes the facts of ``run``: it has the resources, or is to be restarted, or a trouble."""
+def carry_out(
+    node: Node, stored: StoredPod, container: Container, run: Run, taken: resources.Amounts
+) -> None:
+    """Changes the facts of ``run``: it has the resources, or is to be restarted, or a trouble.
+
+    ``taken`` is what the other pods of the node request.
+    """
     pod, facts, now = stored.pod, stored.facts, time.time()
-    taken = _taken(node, stored)
     if not resizing.begin(pod, facts, container, run, node.allocatable, taken, now):
         return
     try:
@@ -30,18 +33,6 @@ def carry_out(node: Node, stored: StoredPod, container: Container, run: Run) -> 
         resizing.failed(run, resizing.ERROR, error.text, now)
         return
     resizing.done(container, run)
-
-
-def _taken(node: Node, stored: StoredPod) -> resources.Amounts:
-    """What the other pods of the node request, those that wait for a place not among them."""
-    total: resources.Amounts = {}
-    for other in PodStore(node.paths).list():
-        facts = other.facts
-        if other.paths.uid == stored.paths.uid or facts.unfit or outcome(other.pod, facts):
-            continue
-        for name, amount in resources.requests(other.pod).items():
-            total[name] = total.get(name, 0) + amount
-    return total
 
 
 def resize(config: Config, pod: Pod, container: Container, cgroup: str) -> None:

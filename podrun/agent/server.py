@@ -121,7 +121,9 @@ class Agent:
 
     def add(self, stored: StoredPod) -> PodTask:
         """Start the task of a pod that is on disk."""
-        task = PodTask(self.node, self.store, stored, self._turns, self._pulls)
+        task = PodTask(
+            self.node, self.store, stored, self._turns, self._pulls, self.capacity.taken_beside
+        )
         task.listeners.add(lambda stored, events: self._changed())
         task.listeners.add(self._image_gc.heard)
         self.tasks[stored.paths.uid] = task
