@@ -172,13 +172,9 @@ def _start_unit() -> bool:
 def _become_agent(node: Config | Endpoint, ready: int) -> NoReturn:
     """Own session, no terminal, no inherited descriptor, a clean environment. Never returns."""
     try:
-        if os.fork():  # its parent is not us: nobody has to reap it
-            os._exit(0)
-        os.setsid()
-        os.chdir("/")
-        null = os.open("/dev/null", os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(null, number)
+        from podrun.linux import process, sealed
+
+        process.detach()
         os.set_inheritable(ready, True)
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -186,8 +182,6 @@ def _become_agent(node: Config | Endpoint, ready: int) -> NoReturn:
             **node.environment(),
             **{name: os.environ[name] for name in _HANDED_ON if name in os.environ},
         }
-        from podrun.linux import sealed
-
         command = [*detached_command(), "--ready-fd", str(ready)]
         os.execve(sealed.path_of(sealed.open_program(command[0])), command, environment)
     finally:

@@ -63,16 +63,10 @@ def _has_pods(paths: Paths) -> bool:
 def _start(config: Config, paths: Paths) -> NoReturn:
     """In a process that nobody waits for. Never returns; what goes wrong, the next command says."""
     try:
-        if os.fork():
-            os._exit(0)
-        os.setsid()
-        os.chdir("/")
-        null = os.open("/dev/null", os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(null, number)
-        from podrun.linux.process import close_range
+        from podrun.linux import process
 
-        close_range(3, 0xFFFFFFFF)
+        process.detach()
+        process.close_range(3, 0xFFFFFFFF)
         if _is_needed(paths):
             from podrun.agent.client import start
 

@@ -97,3 +97,15 @@ def keep_only(fds: Iterable[int]) -> None:
             close_range(first, fd - 1)
         first = fd + 1
     close_range(first, 0xFFFFFFFF)
+
+
+def detach() -> None:
+    """In a child: go on in a child of its own that nobody has to reap, with its own session and
+    no terminal."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)

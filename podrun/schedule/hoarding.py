@@ -12,29 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from podrun.schedule.model import Amounts, Cluster, add, shortage, total
-from podrun.schedule.policy import Bid, Did, Step
+from podrun.schedule.policy import Bid, Did, EachInTurn, Step
 
 
-class Hoarding:
+class Hoarding(EachInTurn):
     name = "hoarding"
 
-    def turn(self, cluster: Cluster, bids: Sequence[Bid], number: int) -> Iterator[Step]:
-        for bid in bids:
-            if bid.waits(cluster, number):
-                yield self._hold(cluster, bid, number)
-
-    def _hold(self, cluster: Cluster, bid: Bid, number: int) -> Step:
-        gang, member = bid.gang, bid.next_member
-        fitting = cluster.candidates(member.request, bid.node)
+    def _try(self, cluster: Cluster, bid: Bid, number: int) -> Iterator[Step]:
+        fitting = bid.candidates(cluster)
         if not fitting:
-            bid.refuse(cluster)
-            return Step(number, Did.REFUSED, gang.name, member.name, bid.node, "waits and holds on")
-        node = max(fitting, key=cluster.room)
-        bid.hold(cluster, node)
-        did = Did.STARTED if bid.complete else Did.HELD
-        missing = len(gang.members) - len(bid.members)
-        why = "all are there" if bid.complete else f"{missing} still to come"
-        return Step(number, did, gang.name, member.name, node, why)
+            yield bid.refused(cluster, number, "waits and holds on")
+            return
+        missing = len(bid.gang.members) - len(bid.members) - 1
+        why = f"{missing} still to come" if missing else "all are there"
+        yield bid.got(cluster, number, max(fitting, key=cluster.room), Did.HELD, why)
 
 
 def deadlocked(cluster: Cluster, bids: Sequence[Bid]) -> list[Bid]:

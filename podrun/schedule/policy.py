@@ -57,6 +57,10 @@ class Bid(msgspec.Struct):
     def next_member(self) -> Member:
         return self.gang.members[len(self.members)]
 
+    def candidates(self, cluster: Cluster) -> Sequence[str]:
+        """Where the next member has room: on the gang's node, if it has one."""
+        return cluster.candidates(self.next_member.request, self.node)
+
     def waits(self, cluster: Cluster, turn: int) -> bool:
         """It is incomplete, and it makes sense to give it a try."""
         return not (
@@ -74,6 +78,17 @@ class Bid(msgspec.Struct):
         self.members.append(member.name)
         self.held = add(self.held, member.request)
         self.complete = len(self.members) == len(self.gang.members)
+
+    def refused(self, cluster: Cluster, turn: int, why: str) -> Step:
+        """There is no place for the next member now."""
+        self.refuse(cluster)
+        return Step(turn, Did.REFUSED, self.gang.name, self.next_member.name, self.node, why)
+
+    def got(self, cluster: Cluster, turn: int, node: str, did: Did, why: str) -> Step:
+        """The next member has its share of ``node``: the gang starts, or else ``did``."""
+        member = self.next_member.name
+        self.hold(cluster, node)
+        return Step(turn, Did.STARTED if self.complete else did, self.gang.name, member, node, why)
 
     def hold_all(self, cluster: Cluster, node: str) -> None:
         """Take what the gang as a whole needs."""
@@ -94,3 +109,15 @@ class Policy(Protocol):
     def turn(self, cluster: Cluster, bids: Sequence[Bid], number: int) -> Iterator[Step]:
         """Give every incomplete bid its try, changing ``cluster`` and ``bids``; tell each step."""
         ...
+
+
+class EachInTurn:
+    """Whoever waits gets its try, in the order of arrival."""
+
+    def turn(self, cluster: Cluster, bids: Sequence[Bid], number: int) -> Iterator[Step]:
+        for bid in bids:
+            if bid.waits(cluster, number):
+                yield from self._try(cluster, bid, number)
+
+    def _try(self, cluster: Cluster, bid: Bid, number: int) -> Iterator[Step]:
+        raise NotImplementedError
