@@ -1,7 +1,8 @@
 """The node's room: which pods may start. The rule is ``podrun.pod.fitting``, here are its inputs.
 
-a pod comes, changes, ends, goes ──► somebody waits? ──► review ──► admitted: wake its task
-                                                               └──► refused: the message is kept
+a pod comes, changes, ends, goes ──► somebody waits? ──► review ─┬► admitted: wake its task
+                                                                 ├► refused: the message is kept
+                          a resize was deferred, and has room now └► wake its task
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from podrun.agent.node import Node
 from podrun.agent.podtask import PodTask
 from podrun.api.pod import Pod
 from podrun.errors import InvalidManifest
-from podrun.pod.facts import Trouble
+from podrun.pod import resizing
+from podrun.pod.facts import Run, Trouble
 from podrun.pod.fitting import Answer, Applicant, never_fits, review
 from podrun.pod.outcome import outcome
 from podrun.pod.resources import Amounts, requests
-from podrun.pod.runs import any_live
+from podrun.pod.runs import any_live, live_containers
 
 UNSCHEDULABLE = "Unschedulable"
 
@@ -34,7 +36,7 @@ class Capacity:
 
     def heard(self) -> None:
         """Something happened that may have made room; looked at once the loop comes round."""
-        if not self._due and any(_waits(task) for task in self._tasks()):
+        if not self._due and any(_waits(task) or _deferred(task) for task in self._tasks()):
             self._due = True
             asyncio.get_running_loop().call_soon(self._review_due)
 
@@ -64,10 +66,23 @@ class Capacity:
         return None if own.admitted else Trouble(UNSCHEDULABLE, own.message, now)
 
     def review(self) -> None:
-        """Admit whoever fits now, the oldest first, and tell the others why they do not."""
+        """Admit whoever fits now, the oldest first, and tell the others why they do not.
+
+        What is left then is for those that run and want more.
+        """
         waiting = self._waiting()
         for answer in review(self._node.allocatable, self._taken(), list(waiting.values())):
             _tell(next(t for t in self._tasks() if t.stored.paths.uid == answer.uid), answer)
+        for task in self._tasks():
+            runs = _deferred(task)
+            if runs and not self._refuses(task):
+                for run in runs:
+                    resizing.retry(run, time.time())
+                task.wake()
+
+    def _refuses(self, task: PodTask) -> bool:
+        pod, taken = task.stored.pod, self.taken_beside(task.stored.paths.uid)
+        return resizing.refusal(pod, task.facts, self._node.allocatable, taken) is not None
 
     def _waiting(self) -> dict[str, Applicant]:
         return {
@@ -100,6 +115,12 @@ def _takes(task: PodTask) -> bool:
     if facts.unfit is not None or task.released:
         return False
     return not outcome(pod, facts) or any_live(pod, facts)
+
+
+def _deferred(task: PodTask) -> list[Run]:
+    """Its runs that have not what they should, because others have it."""
+    live = live_containers(task.stored.pod, task.facts)
+    return [run for container, run in live if resizing.is_deferred(container, run)]
 
 
 def _applicant(pod: Pod, since: float) -> Applicant:

@@ -2,10 +2,10 @@
 
 the spec differs from what the run has
    ├─ more than the node has ─────────────► PodResizePending, Infeasible ─┐
-   ├─ more than the other pods leave ─────► PodResizePending, Deferred ───┤ tried again
-   ├─ RestartContainer for what differs ──► ended gracefully, started anew│ after a pause
+   ├─ more than the other pods leave ─────► PodResizePending, Deferred ───┤ tried again after a
+   ├─ RestartContainer for what differs ──► ended gracefully, started anew│ pause, or at once when
    └─ NotRequired ──► its cgroups written ─┬► done                        │
-                                           └► PodResizeInProgress, Error ─┘
+                                           └► PodResizeInProgress, Error ─┘ others leave room
 """
 
 from __future__ import annotations
@@ -56,6 +56,16 @@ def failed(run: Run, reason: str, message: str, now: float) -> None:
     run.resize_trouble = next_trouble(before, reason, message, now)
     if before is None or before.reason != reason:
         run.resize_since = now
+
+
+def retry(run: Run, now: float) -> None:
+    """There is room now: it is under way again, and due at once."""
+    run.resize_trouble, run.resize_since = None, now
+
+
+def is_deferred(container: Container, run: Run) -> bool:
+    trouble = run.resize_trouble
+    return trouble is not None and trouble.reason == DEFERRED and is_due(container, run)
 
 
 class Refusal(NamedTuple):

@@ -13,6 +13,7 @@ from podrun.agent.podtask import PodTask
 from podrun.api.pod import Container, ObjectMeta, Pod, PodSpec, ResourceRequirements
 from podrun.node.config import Config
 from podrun.node.paths import Paths
+from podrun.pod import resizing
 from podrun.pod.facts import ContainerFacts, Exit, Facts, Run, Trouble
 
 ROOM = {"cpu": 1000, "memory": 1 << 30}
@@ -56,3 +57,28 @@ def test_who_has_a_place_counts_and_oneself_does_not(node: Node) -> None:
     assert capacity.taken_beside("self") == {"cpu": 127}
     tasks[-1].released = True
     assert capacity.taken_beside("self") == {"cpu": 120}
+
+
+def test_a_deferred_resize_is_due_once_the_others_leave_room(node: Node) -> None:
+    """And not before: each try in vain would be the reason for the next one."""
+    wants, other = running(), running()
+    run = wants.of("app").current
+    assert run is not None
+    run.resources = ResourceRequirements(requests={"cpu": "100m"})
+    run.resources_hash = "of what it has"
+    deferred = run.resize_trouble = Trouble(resizing.DEFERRED, "no room", 1.0)
+    tasks = [
+        PodTask(node, PodStore(node.paths), stored(node, "wants", "700m", wants)),
+        PodTask(node, PodStore(node.paths), stored(node, "other", "400m", other)),
+    ]
+    capacity = Capacity(node, lambda: tasks)
+
+    capacity.review()
+    assert run.resize_trouble == deferred
+    assert not tasks[0]._wake.is_set()
+
+    tasks[1].released = True
+    capacity.review()
+    assert run.resize_trouble is None
+    assert tasks[0]._wake.is_set()
+    assert not tasks[1]._wake.is_set()
