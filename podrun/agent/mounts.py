@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from podrun.agent.expansion import expand, references
-from podrun.api import quantity
+from podrun.api import hugepages, quantity
 from podrun.api.pod import Container, Pod, VolumeMount
 from podrun.api.pod import Volume as PodVolume
 from podrun.container.spec import VolumeMount as Mount
 from podrun.errors import PodrunError
-from podrun.pod.resources import pod_figures
+from podrun.pod.resources import pod_figures, pod_pages
 from podrun.volume.spec import Volume
 
 
@@ -28,15 +28,18 @@ def volumes(pod: Pod) -> tuple[Volume, ...]:
 
 
 def _empty_dir(pod: Pod, volume: PodVolume) -> Volume:
-    """In memory it has the size of its limit, or the pod's limit of memory if that is smaller: what
-    is in it counts as memory of the containers that write it."""
+    """In memory it has the size of its limit, or the pod's limit of memory (or huge pages) if that
+    is smaller: what is in it counts as memory of the containers that write it."""
     source = volume.empty_dir
-    if source is None or source.medium != "Memory":
+    if source is None or not source.medium:
         return Volume(volume.name, "emptyDir")
-    limits = [pod_figures(pod).memory_limit or 0]
+    page = 0
+    if hugepages.is_medium(source.medium):
+        page = hugepages.page_of_medium(pod.spec, source.medium)
+    limits = [pod_pages(pod).get(page, 0) if page else pod_figures(pod).memory_limit or 0]
     limits += [quantity.bytes(source.size_limit)] if source.size_limit else []
     size = min((limit for limit in limits if limit), default=0)
-    return Volume(volume.name, "emptyDir", memory=True, size_bytes=size)
+    return Volume(volume.name, "emptyDir", memory=not page, page_bytes=page, size_bytes=size)
 
 
 def mounts(

@@ -7,7 +7,9 @@ import socket
 
 import msgspec
 
+from podrun.api.hugepages import resource_of
 from podrun.errors import UsageError
+from podrun.linux import hugepages
 from podrun.node.config import Config
 from podrun.node.paths import Paths
 from podrun.pod.backoff import Settings
@@ -22,7 +24,14 @@ class Node(msgspec.Struct, frozen=True):
     name: str
     host_ips: tuple[str, ...]
     memory_bytes: int
-    allocatable: Amounts = {}  # what pods may ask for, all together
+    capacity: Amounts = {}  # less what is reserved
+
+    @property
+    def allocatable(self) -> Amounts:
+        """What pods may ask for, all together. Huge pages are no other memory; both as of now."""
+        pages = hugepages.totals()
+        memory = {"memory": max(self.capacity.get("memory", 0) - sum(pages.values()), 0)}
+        return self.capacity | memory | {resource_of(size): pages[size] for size in pages}
 
     @property
     def settings(self) -> Settings:
@@ -49,7 +58,7 @@ def discover(config: Config) -> Node:
         name=node_name(config),
         host_ips=host_ips(),
         memory_bytes=memory,
-        allocatable=allocatable(capacity, _reserved(config)),
+        capacity=allocatable(capacity, _reserved(config)),
     )
 
 

@@ -83,7 +83,7 @@ def measure(stored: StoredPod) -> dict[str, dict[str, int]]:
     volumes = {
         volume.name: bytes_of([paths.volume(volume.name)])
         for volume in pod.spec.volumes
-        if volume.empty_dir is not None and volume.empty_dir.medium != "Memory"
+        if volume.empty_dir is not None and not volume.empty_dir.medium
     }
     return {"containers": containers, "volumes": volumes}
 

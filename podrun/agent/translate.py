@@ -97,6 +97,7 @@ def sandbox_spec(
         cpu_shares=figures.cpu_shares,
         cpu_quota_us=figures.cpu_quota_us,
         memory_bytes=figures.memory_limit,
+        hugepages=resources.pod_pages(pod),
         pids=config.pod_pids_limit,
         sysctls=parameters(pod),
     )
@@ -167,6 +168,7 @@ def container_spec(
             cpu_shares=figures.cpu_shares,
             cpu_quota_us=figures.cpu_quota_us,
             memory_bytes=figures.memory_limit,
+            hugepages=resources.container_pages(pod, container),
             oom_group=True,
         ),
         oom_score_adj=resources.oom_score_adj(pod, container, memory_capacity),

@@ -33,8 +33,9 @@ def page_bytes(named: str) -> int:
 
 def page_of_medium(spec: PodSpec, medium: str) -> int:
     """Bytes of the pages that a volume of ``medium`` consists of. ValueError, as the kubelet's."""
-    parts = [*spec.all_containers, *([spec.resources] if spec.resources else [])]
-    asked = {page_bytes(name) for its in parts for name in its.requests if is_pages(name)}
+    names = {name for container in spec.all_containers for name in container.requests}
+    names |= spec.resources.requests.keys() if spec.resources is not None else set()
+    asked = {page_bytes(name) for name in names if is_pages(name)}
     if medium != MEDIUM:
         asked &= {page_bytes(medium)}
     if len(asked) > 1:

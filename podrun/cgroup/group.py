@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from podrun.cgroup.hierarchy import Hierarchy, detect
-from podrun.cgroup.limits import Limits, v1_files, v2_files
+from podrun.cgroup.limits import Limits, of_machine, v1_files, v2_files
 from podrun.errors import MechanismFailed, Unavailable
-from podrun.linux import clone
+from podrun.linux import clone, hugepages
 
-#: Controllers of v2 that podrun limits or counts with, and so enables on the way to its own. No
-#: others: what is enabled here cannot be mounted as v1 by somebody else.
+#: Controllers of v2 that podrun limits or counts with, and so enables on the way to its own (with
+#: hugetlb, on a machine that has huge pages). No others: what is enabled here cannot be mounted as
+#: v1 by somebody else.
 _DELEGATED = ("cpu", "memory", "pids")
 #: what clone3 answers where it is forbidden (a container's seccomp filter), unknown, or too old
 _NO_CLONE3 = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG)
@@ -60,16 +61,19 @@ class Group:
                 "no cgroup file system is mounted",
                 hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup",
             )
+        limits = of_machine(limits or Limits(), hugepages.totals())
+        wanted = {*_DELEGATED, *(["hugetlb"] if limits.hugepages is not None else [])}
+        wanted &= set(self.hierarchy.v2_controllers)
         try:
             for directory in self.directories():
                 os.makedirs(directory, exist_ok=True)
-            if self.hierarchy.v2 and self.hierarchy.v2_controllers:
-                _delegate(self.hierarchy.v2, self.path, self.hierarchy.v2_controllers)
+            if self.hierarchy.v2 and wanted:
+                _delegate(self.hierarchy.v2, self.path, wanted)
         except OSError as error:
             raise MechanismFailed.from_oserror(
                 f"make the cgroup {self.path}", error, hint=_hint(error)
             ) from None
-        self.set_limits(limits or Limits())
+        self.set_limits(limits)
 
     def set_limits(self, limits: Limits) -> None:
         """Write what ``limits`` says; what it leaves out stays as it is."""
@@ -247,13 +251,12 @@ def _walk(root: Path) -> Iterator[Path]:
         yield from _walk(Path(path))
 
 
-def _delegate(root: Path, path: str, controllers: tuple[str, ...]) -> None:
+def _delegate(root: Path, path: str, wanted: set[str]) -> None:
     """Enable the controllers on the way down to ``path`` (not in it: it holds processes)."""
-    wanted = [c for c in _DELEGATED if c in controllers]
     directory = root
     for part in path.split("/"):
         control = directory / "cgroup.subtree_control"
-        missing = set(wanted) - set(control.read_text().split())
+        missing = wanted - set(control.read_text().split())
         for controller in sorted(missing):
             try:
                 control.write_text(f"+{controller}")

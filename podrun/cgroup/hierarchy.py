@@ -14,7 +14,7 @@ import msgspec
 
 #: The v1 controllers podrun puts its processes into, where they are mounted: those that limit or
 #: count what a Pod can ask for. Each one costs a directory and a move for every container.
-V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "devices")
+V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "devices", "hugetlb")
 
 
 class Hierarchy(msgspec.Struct, frozen=True):

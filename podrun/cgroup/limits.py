@@ -17,13 +17,14 @@ UNLIMITED = -1
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     """None means: leave as it is. ``cpu_quota_us`` is per CPU_PERIOD_US; memory in bytes.
 
-    UNLIMITED lifts a limit.
+    UNLIMITED lifts a limit. ``hugepages`` is page size → bytes.
     """
 
     cpu_shares: int | None = None
     cpu_quota_us: int | None = None
     memory_bytes: int | None = None
     pids: int | None = None
+    hugepages: dict[int, int] | None = None
     oom_group: bool = False
 
 
@@ -52,6 +53,8 @@ def v1_files(limits: Limits) -> dict[str, dict[str, str]]:
         files["memory"] = {"memory.limit_in_bytes": str(limits.memory_bytes)}
     if limits.pids is not None:
         files["pids"] = {"pids.max": _or_max(limits.pids)}
+    if limits.hugepages is not None:
+        files["hugetlb"] = _page_files(limits.hugepages, "limit_in_bytes")
     return files
 
 
@@ -70,7 +73,35 @@ def v2_files(limits: Limits, controllers: tuple[str, ...]) -> dict[str, str]:
             files["memory.oom.group"] = "1"
     if "pids" in controllers and limits.pids is not None:
         files["pids.max"] = _or_max(limits.pids)
+    if "hugetlb" in controllers and limits.hugepages is not None:
+        files |= _page_files(limits.hugepages, "max")
     return files
+
+
+def of_machine(limits: Limits, there: dict[int, int]) -> Limits:
+    """``there`` is page size → bytes the machine has. Who may have no pages of a size gets none, as
+    the kubelet has it; where there are none at all, nothing needs a limit.
+    """
+    if limits.hugepages is None or not any(there.values()):
+        return msgspec.structs.replace(limits, hugepages=None)
+    return msgspec.structs.replace(limits, hugepages=dict.fromkeys(there, 0) | limits.hugepages)
+
+
+def _page_files(pages: dict[int, int], limit: str) -> dict[str, str]:
+    """For what is used and (since 5.7) what is reserved: so mmap(2) fails, no write afterwards."""
+    return {
+        f"hugetlb.{_page_text(size)}.{kind}{limit}": str(most)
+        for size, most in pages.items()
+        for kind in ("", "rsvd.")
+    }
+
+
+def _page_text(size: int) -> str:
+    """As the kernel's mem_fmt."""
+    for suffix, unit in (("GB", 1 << 30), ("MB", 1 << 20)):
+        if size >= unit:
+            return f"{size // unit}{suffix}"
+    return f"{size >> 10}KB"
 
 
 def _or_max(limit: int) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from podrun.api import quantity
+from podrun.api.hugepages import is_pages
 from podrun.api.pod import Pod
 from podrun.pod.resources import Amounts, requests
 
@@ -49,8 +50,8 @@ def never_fits(pod: Pod, room: Amounts) -> str:
     """Why ``pod`` would not even fit on the empty node; "" when it would."""
     request = requests(pod)
     for name, amount in request.items():
-        if amount > room.get(name, amount):
-            needs, has = amount_text(name, amount), amount_text(name, room[name])
+        if amount > _of(room, name, amount):
+            needs, has = amount_text(name, amount), amount_text(name, _of(room, name, amount))
             return f"Insufficient {name}: needs {needs}, the node has {has} for all pods"
     return ""
 
@@ -87,12 +88,18 @@ def _refusal(free: Amounts, kept: dict[str, str], applicant: Applicant) -> str:
 
 
 def _insufficient(name: str, request: Amounts, free: Amounts) -> str:
-    needs, left = amount_text(name, request[name]), amount_text(name, max(free[name], 0))
+    asked = request[name]
+    needs, left = amount_text(name, asked), amount_text(name, max(_of(free, name, asked), 0))
     return f"Insufficient {name}: needs {needs}, {left} free"
 
 
 def _short(free: Amounts, request: Amounts) -> list[str]:
-    return [name for name, amount in request.items() if amount > free.get(name, amount)]
+    return [name for name, amount in request.items() if amount > _of(free, name, amount)]
+
+
+def _of(room: Amounts, name: str, amount: int) -> int:
+    """Of what ``room`` does not name there is enough; but no huge pages of a size it does not."""
+    return room.get(name, 0 if is_pages(name) else amount)
 
 
 def _subtract(free: Amounts, request: Amounts) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from podrun.api.amounts import RESOURCES, Amounts, amounts, effective
+from podrun.api.hugepages import is_pages, page_bytes
 from podrun.api.pod import Container, Pod
 from podrun.api.qos import qos_class
 from podrun.pod.runs import is_sidecar
@@ -75,6 +76,19 @@ def pod_figures(pod: Pod) -> Figures:
             allowed.pop(resource, None)
     milli_cpu = 0 if qos_class(pod) == BEST_EFFORT else requests(pod).get("cpu", 0)
     return _figures(milli_cpu, allowed)
+
+
+def container_pages(pod: Pod, container: Container) -> dict[int, int]:
+    """Page size → bytes of huge pages it may have: its limit, else the pod's as a whole."""
+    return _pages(_whole_limits(pod) | amounts(container.limits))
+
+
+def pod_pages(pod: Pod) -> dict[int, int]:
+    return _pages(limits(pod))
+
+
+def _pages(allowed: Amounts) -> dict[int, int]:
+    return {page_bytes(name): amount for name, amount in allowed.items() if is_pages(name)}
 
 
 def oom_score_adj(pod: Pod, container: Container, capacity: int) -> int:

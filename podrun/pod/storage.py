@@ -54,7 +54,7 @@ def _volume_limits(pod: Pod) -> Mapping[str, str]:
         for volume in pod.spec.volumes
         if volume.empty_dir is not None
         and volume.empty_dir.size_limit
-        and volume.empty_dir.medium != "Memory"
+        and not volume.empty_dir.medium
     }
 
 

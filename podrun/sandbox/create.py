@@ -73,6 +73,16 @@ def create(config: Config, paths: Paths, pod: PodPaths, spec: SandboxSpec) -> Sa
         return record
 
 
+def _limits(spec: SandboxSpec) -> Limits:
+    return Limits(
+        cpu_shares=spec.cpu_shares,
+        cpu_quota_us=spec.cpu_quota_us,
+        memory_bytes=spec.memory_bytes,
+        pids=spec.pids,
+        hugepages=spec.hugepages,
+    )
+
+
 def _make(
     config: Config, paths: Paths, pod: PodPaths, spec: SandboxSpec, undo: ExitStack
 ) -> SandboxRecord:
@@ -82,7 +92,7 @@ def _make(
     holder = group.child("pause")
     sockets = _claim_ports(config, paths, spec)
     try:
-        group.create(Limits(spec.cpu_shares, spec.cpu_quota_us, spec.memory_bytes, spec.pids))
+        group.create(_limits(spec))
         holder.create()
         child = PauseChild(spec, holder, sockets)
         undo.callback(child.abandon)

@@ -42,6 +42,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     cpu_shares: int | None = None
     cpu_quota_us: int | None = None
     memory_bytes: int | None = None
+    hugepages: dict[int, int] | None = None
     pids: int | None = None
     sysctls: dict[str, str] = {}
     seccomp: str = ""  # pause's compiled filter; "": none

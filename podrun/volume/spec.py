@@ -16,4 +16,5 @@ class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
     path: str = ""
     path_type: str = ""
     memory: bool = False  # an emptyDir in a tmpfs
-    size_bytes: int = 0  # of that tmpfs; 0: half of the machine's memory
+    page_bytes: int = 0  # an emptyDir in a hugetlbfs of pages of this size
+    size_bytes: int = 0  # of that file system; 0: a tmpfs has half of the machine's memory

@@ -1,6 +1,7 @@
 """A pod's volumes: made when the pod starts, opened as mount descriptors for each container.
 
-emptyDir   a directory of the pod, 0777 whatever the umask, gone with the pod; or a tmpfs there
+emptyDir   a directory of the pod, 0777 whatever the umask, gone with the pod; or a tmpfs or
+           hugetlbfs there
 hostPath   a path of the host, checked against its type; never removed
 image      layers, put together for each container by itself (podrun.container.imagevolume)
 """
@@ -103,8 +104,8 @@ def remove_all(pod: PodPaths) -> None:
 
 def _make_empty_dir(volume: Volume, path: Path, owner: GroupOwner | None) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    if volume.memory and not os.path.ismount(path):
-        _mount_tmpfs(volume, path)
+    if (volume.memory or volume.page_bytes) and not os.path.ismount(path):
+        _mount_memory(volume, path)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o777 != 0o777:  # mkdir's was cut by the umask; set-group-ID stays
         os.chmod(path, mode | 0o777)
@@ -115,21 +116,24 @@ def _make_empty_dir(volume: Volume, path: Path, owner: GroupOwner | None) -> Non
             raise failed(f'set fsGroup of volume "{volume.name}"', error) from None
 
 
-def _mount_tmpfs(volume: Volume, path: Path) -> None:
+def _mount_memory(volume: Volume, path: Path) -> None:
     """On the host, as the kubelet does: it outlives the sandbox, and the agent."""
+    kind = "hugetlbfs" if volume.page_bytes else "tmpfs"
     options: dict[str, str | None] = {"mode": "0777"}
     if volume.size_bytes:
         options["size"] = str(volume.size_bytes)
+    if volume.page_bytes:
+        options["pagesize"] = str(volume.page_bytes)
     try:
         quiet = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV
-        fd = mount.new_filesystem("tmpfs", options, quiet)
+        fd = mount.new_filesystem(kind, options, quiet)
         try:
             mount.mount_setattr(fd, propagation=mount.MS_PRIVATE)
             mount.move_mount(fd, "", mount.AT_FDCWD, str(path))
         finally:
             os.close(fd)
     except OSError as error:
-        raise failed(f'mount the tmpfs of volume "{volume.name}"', error) from None
+        raise failed(f'mount the {kind} of volume "{volume.name}"', error) from None
 
 
 def _make_host_path(volume: Volume) -> None:

@@ -144,7 +144,7 @@ def test_metadata(metadata: dict[str, Any], problem: str) -> None:
         ),
         (
             {"volumes": [{"name": "v", "emptyDir": {"medium": "HugePages"}}]},
-            'spec.volumes[0].emptyDir.medium: podrun does not support the value "HugePages" yet',
+            'spec.volumes[0].emptyDir.medium: Invalid value: "HugePages": hugePages storage requested, but there is no resource request for huge pages',
         ),
         (
             {"volumes": [{"name": "v", "emptyDir": {"medium": "Tape"}}]},
@@ -344,8 +344,32 @@ def test_spec(spec: dict[str, Any], problem: str) -> None:
             'resources.requests[memory]: Invalid value: "2Gi": must be less than or equal to memory limit of 1Gi',
         ),
         (
-            {"resources": {"requests": {"hugepages-2Mi": "1Gi"}}},
-            "resources.requests[hugepages-2Mi]: podrun does not support this resource yet",
+            {"resources": {"requests": {"hugepages-2Mi": "4Mi", "cpu": "1"}}},
+            "resources.limits: Required value: Limit must be set for non overcommitable resources",
+        ),
+        (
+            {"resources": {"limits": {"hugepages-2Mi": "4Mi"}}},
+            "resources: Forbidden: HugePages require cpu or memory",
+        ),
+        (
+            {"resources": {"limits": {"hugepages-2Mi": "4Mi"}, "requests": {"hugepages-2Mi": "2Mi", "cpu": "1"}}},
+            'resources.requests[hugepages-2Mi]: Invalid value: "2Mi": must be equal to hugepages-2Mi limit of 4Mi',
+        ),
+        (
+            {"resources": {"limits": {"hugepages-2Mi": "3Mi", "cpu": "1"}}},
+            'resources.limits[hugepages-2Mi]: Invalid value: "3Mi": 3Mi is not positive integer multiple of hugepages-2Mi',
+        ),
+        (
+            {"resources": {"limits": {"hugepages-big": "2Mi", "cpu": "1"}}},
+            'resources.limits[hugepages-big]: Invalid value: "2Mi": 2Mi is not positive integer multiple of hugepages-big',
+        ),
+        (
+            {"resources": {"limits": {"hugepages-2Mi": "much", "cpu": "1"}}},
+            'resources.limits[hugepages-2Mi]: Invalid value: "much": must be a quantity such as 250m, 1.5 or 64Mi',
+        ),
+        (
+            {"resources": {"requests": {"example.com/gpu": "1"}}},
+            "resources.requests[example.com/gpu]: podrun does not support this resource yet",
         ),
         (
             {"resources": {"requests": {"disk": "1Gi"}}},
