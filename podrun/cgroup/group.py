@@ -88,7 +88,8 @@ class Group:
         for name, value in files.items():
             path = root / self.path / name
             try:
-                path.write_text(value)
+                with open(path, "r+") as file:  # O_CREAT is EACCES here where there is no such file
+                    file.write(value)
             except FileNotFoundError:
                 continue  # a knob this kernel does not have (memory.swap.max, cpu.cfs_*)
             except OSError as error:

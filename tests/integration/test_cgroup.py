@@ -74,6 +74,15 @@ def test_a_limit_the_kernel_refuses_is_named(group: Group) -> None:
         group.create(Limits(pids=-5))
 
 
+def test_a_knob_this_kernel_does_not_have_is_passed_over(group: Group) -> None:
+    """Creating a file in a cgroup is EACCES, not ENOENT."""
+    group.create()
+    name = "memory.no_such_knob"
+    for root in group.hierarchy.roots():
+        group._write_all(root, {name: "1"})
+        assert not (root / group.path / name).exists()
+
+
 def test_oom_kills_are_counted_by_the_kernel(group: Group) -> None:
     group.create(Limits(memory_bytes=16 << 20))
     assert group.oom_kills() == 0

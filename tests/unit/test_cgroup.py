@@ -8,7 +8,7 @@ import pytest
 
 from podrun.cgroup.group import Group
 from podrun.cgroup.hierarchy import Hierarchy, parse_mounts
-from podrun.cgroup.limits import Limits, v1_files, v2_files, weight_of_shares
+from podrun.cgroup.limits import Limits, of_machine, v1_files, v2_files, weight_of_shares
 
 V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
 V1 = (
@@ -65,6 +65,26 @@ def test_weight_of_shares_is_what_runc_and_crun_write(shares: int, weight: int) 
 def test_limits_that_are_not_given_write_nothing() -> None:
     assert v1_files(Limits()) == {}
     assert v2_files(Limits(), ("cpu", "memory", "pids")) == {}
+
+
+def test_huge_pages_of_every_size_of_the_machine_are_limited() -> None:
+    limits = of_machine(Limits(hugepages={2 << 20: 4 << 20}), {2 << 20: 16 << 20, 1 << 30: 0})
+    assert v1_files(limits) == {
+        "hugetlb": {
+            "hugetlb.2MB.limit_in_bytes": "4194304",
+            "hugetlb.2MB.rsvd.limit_in_bytes": "4194304",
+            "hugetlb.1GB.limit_in_bytes": "0",
+            "hugetlb.1GB.rsvd.limit_in_bytes": "0",
+        }
+    }
+    found = v2_files(limits, ("hugetlb",))
+    assert found["hugetlb.2MB.max"] == found["hugetlb.2MB.rsvd.max"] == "4194304"
+    assert v2_files(limits, ("cpu",)) == {}
+
+
+@pytest.mark.parametrize("there", [{}, {64 << 10: 0, 1 << 30: 0}])
+def test_without_huge_pages_nothing_limits_them(there: dict[int, int]) -> None:
+    assert of_machine(Limits(hugepages={}), there) == Limits()
 
 
 def test_limits_on_both_versions() -> None:
