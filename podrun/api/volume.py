@@ -25,7 +25,7 @@ HOST_PATH_TYPES = (
 
 
 class EmptyDirVolumeSource(Object, kw_only=True, frozen=True):
-    medium: str = ""  # "" or Memory
+    medium: str = ""  # "", Memory, HugePages or HugePages-<page size>
     size_limit: str | None = None
 
 

@@ -14,7 +14,11 @@ from podrun.pod.runs import is_sidecar
 from podrun.schedule.model import Amounts, Gang, Member, Node, shortage
 
 _READ = {"cpu": quantity.milli_cpu, "memory": quantity.bytes}
-_OTHERS = ("ephemeral-storage", "hugepages-", "pods")  # of v1 Nodes; no pod here asks for them
+_OTHERS = (
+    "ephemeral-storage",
+    "hugepages-",
+    "pods",
+)  # of v1 Nodes; the policies do not look at them
 
 
 def parse_node(text: str) -> Node:

@@ -111,9 +111,10 @@ name string: The persistentVolumeClaim volume.
 devicePath string: The device file in the container.
 
 [ResourceRequirements]
-limits map[string]Quantity: The most it may use: cpu, memory and ephemeral-storage (its writable
-    layer and its logs; beyond it the pod is evicted).
-requests map[string]Quantity: What it is sure to get: cpu and memory. The limits unless given.
+limits map[string]Quantity: The most it may use: cpu, memory, hugepages-2Mi (or another size), and
+    ephemeral-storage (its writable layer and its logs; beyond it the pod is evicted).
+requests map[string]Quantity: What it is sure to get: cpu and memory, and exactly the limit of huge
+    pages. The limits unless given.
 claims []ResourceClaim no: The resourceClaims of the pod it uses.
 
 [ResourceClaim]

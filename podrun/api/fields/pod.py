@@ -73,7 +73,8 @@ os PodOS: The operating system the pod is made for. podrun runs linux. Needed fo
 runtimeClassName string no: Chooses another container runtime.
 overhead map[string]Quantity no: What the runtime itself needs, added to the pod's requests.
 readinessGates []PodReadinessGate: Further conditions that must be true before the pod is Ready.
-resources ResourceRequirements: Requests and limits for the pod as a whole: cpu and memory.
+resources ResourceRequirements: Requests and limits for the pod as a whole: cpu, memory, huge
+    pages.
 resourceClaims []PodResourceClaim no: Devices allotted by a resource driver.
 nodeName string note: The node to run on. There is one node, whatever its name.
 nodeSelector map[string]string note: Labels the node must have. Kept, without effect on one node.

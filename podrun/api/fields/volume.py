@@ -36,9 +36,10 @@ storageos any no: A StorageOS volume.
 vsphereVolume any no: A disk of vSphere.
 
 [EmptyDirVolumeSource]
-medium string: Where it is kept: "" on the disk, Memory in a tmpfs. HugePages is not supported yet.
-sizeLimit Quantity: The most it may hold. A tmpfs is made that large; of one on the disk the pod is
-    evicted (Failed, reason Evicted) when it holds more.
+medium string: Where it is kept: "" on the disk, Memory in a tmpfs, HugePages in a hugetlbfs of the
+    page size that the pod requests, HugePages-2Mi (or another size) of that one of several.
+sizeLimit Quantity: The most it may hold. A tmpfs or hugetlbfs is made that large; of one on
+    the disk the pod is evicted (Failed, reason Evicted) when it holds more.
 
 [HostPathVolumeSource]
 path string: The path on the host; no "..".
