@@ -14,11 +14,8 @@ from podrun.pod.runs import is_sidecar
 from podrun.schedule.model import Amounts, Gang, Member, Node, shortage
 
 _READ = {"cpu": quantity.milli_cpu, "memory": quantity.bytes}
-_OTHERS = (
-    "ephemeral-storage",
-    "hugepages-",
-    "pods",
-)  # of v1 Nodes; the policies do not look at them
+#: of v1 Nodes; the policies do not look at them
+_OTHERS = ("ephemeral-storage", "hugepages-", "pods")
 
 
 def parse_node(text: str) -> Node:
