@@ -18,6 +18,7 @@ from podrun.linux.openat import openat2
 
 _MAX_BYTES = 1 << 20
 _MAX_ID = 2**31 - 1
+_MAX_DIGITS = 4300  # int() raises ValueError beyond
 
 
 class User(msgspec.Struct, frozen=True):
@@ -66,7 +67,7 @@ def _rows(path: str, fields: int, root: int | None) -> Iterator[list[str]]:
             return
         text = file.read(_MAX_BYTES).decode(errors="replace")
     for line in text.splitlines():
-        row = line.split(":")
+        row = line.split(":", fields)
         if len(row) == fields and row[2].isdecimal():
             yield row
 
@@ -87,7 +88,7 @@ def _number(text: str, what: str) -> int:
 
 
 def _id(text: str) -> int:
-    number = int(text) if text.isdecimal() else _MAX_ID + 1
+    number = int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else _MAX_ID + 1
     if number > _MAX_ID:
-        raise MechanismFailed(f"the id {text!r} is no valid user or group id")
+        raise MechanismFailed(f"the id {text[:20]!r} is no valid user or group id")
     return number
