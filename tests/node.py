@@ -7,6 +7,7 @@ environment or cgroup, so that ``tests.leaks`` can tell what is left of it from 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +45,15 @@ def wait_until(look: Callable[[], T | None], timeout: float = 20.0, what: str = 
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
     return value
+
+
+@contextlib.contextmanager
+def memory_held(*, changes: bool = False) -> Iterator[None]:
+    """Whoever counts on the machine's amount of memory for pods holds it with the others who do;
+    whoever changes it, by huge pages, holds it alone: other tests may run at the same time."""
+    with open(Path(tempfile.gettempdir(), "podrun-test-memory.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if changes else fcntl.LOCK_SH)
+        yield
 
 
 class Node:

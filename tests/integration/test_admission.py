@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from podrun.cgroup.group import Group
-from tests.node import Node, wait_until
+from tests.node import Node, memory_held, wait_until
 
 MI = 1 << 20
 
@@ -20,8 +20,9 @@ def small(leak_marks: set[str], leaves_nothing: None) -> Iterator[Node]:
     reserved = str(psutil.virtual_memory().total - 1024 * MI)
     node = Node(system_reserved={"memory": reserved})
     leak_marks.add(node.mark)
-    yield node
-    node.close()
+    with memory_held():
+        yield node
+        node.close()
 
 
 def pod(name: str, *memory: str, cpu: str = "", script: str = "exec sleep 1000") -> str:
@@ -106,7 +107,8 @@ def test_the_oldest_goes_first_and_is_not_overtaken(small: Node) -> None:
     assert "kept for default/big, which came first" in scheduled(small, "small")["message"]
     small.podrun("delete", "first")
     wait_until(lambda: running(small, "big"))
-    assert scheduled(small, "small")["message"] == "Insufficient memory: needs 256Mi, 0 free"
+    message = "Insufficient memory: needs 256Mi, 0 free"
+    wait_until(lambda: scheduled(small, "small")["message"] == message, what=message)
     small.podrun("delete", "big")
     wait_until(lambda: running(small, "small"))
 

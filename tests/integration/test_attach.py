@@ -228,7 +228,10 @@ def test_only_looking_on(node: Node) -> None:
 def sessions(node: Node) -> list[str]:
     """The monitor's connections, but for its listening socket."""
     monitor = record(node).monitor_pid
-    links = [os.readlink(fd) for fd in os.scandir(f"/proc/{monitor}/fd")]
+    links = []
+    for fd in os.listdir(f"/proc/{monitor}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            links.append(os.readlink(f"/proc/{monitor}/fd/{fd}"))
     return [link for link in links if link.startswith("socket:")][1:]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from podrun.container import control
 from podrun.container.launch import MONITOR
 from podrun.linux import sealed
 from podrun.probe.command import ENTER
@@ -124,10 +126,11 @@ def test_the_agent_runs_from_a_read_only_mount_whoever_started_it(fresh_node: No
         assert Path(f"/proc/{pid}/comm").read_text() == "podrun-agent\n"
         return os.statvfs(f"/proc/{pid}/exe").f_flag & os.ST_RDONLY
 
-    command = {"command": ["sh", "-c", "sleep 2"]}
-    fresh_node.apply_text(pod("short", command, restartPolicy="Never"))
+    fresh_node.apply_text(pod("short", {"command": ["sleep", "1000"]}, restartPolicy="Never"))
     assert flags()
     fresh_node.kill_agent()
+    (record,) = control.records(fresh_node.paths.runtime)
+    os.kill(record.pid, signal.SIGKILL)
     assert flags()  # the monitor's
 
 

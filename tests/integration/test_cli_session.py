@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import pytest
 
 from podrun.linux import namespace
-from tests.node import Node
+from tests.node import PATIENCE, Node
 
 IDLE = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
 
@@ -200,15 +200,18 @@ def test_following_a_real_log_across_rotations(fresh_node: Node) -> None:
     fresh_node.config_file.write_text(json.dumps(config))
     lines = 20_000  # some 2 MB: thirty rotations, of which five files are kept
     script = f"i=0; while [ $i -lt {lines} ]; do echo $i {'x' * 60}; i=$((i+1)); done; sleep 1"
-    fresh_node.apply_text(
-        pod("loud", container("a", f"sleep 1; {script}"), spec="restartPolicy: Never")
-    )
-    done = fresh_node.podrun("logs", "-f", "loud")
-    numbers = [int(line.split()[0]) for line in done.stdout.splitlines()]
+    script = f"echo ready; until [ -e /tmp/go ]; do sleep 0.05; done; {script}"
+    fresh_node.apply_text(pod("loud", container("a", script), spec="restartPolicy: Never"))
+    with fresh_node.popen("logs", "-f", "loud", stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None and following.stdout.readline() == b"ready\n"
+        fresh_node.podrun("exec", "loud", "--", "touch", "/tmp/go")
+        seen = following.communicate(timeout=60 * PATIENCE)[0].decode().splitlines()
+    assert following.returncode == 0
+    numbers = [int(line.split()[0]) for line in seen]
     assert numbers == sorted(set(numbers))
     assert numbers[0] == 0 and numbers[-1] == lines - 1
     again = fresh_node.podrun("logs", "loud", "--tail", "1500")
-    assert again.stdout.splitlines() == done.stdout.splitlines()[-1500:]
+    assert again.stdout.splitlines() == seen[-1500:]
 
 
 def test_logs_of_a_restarted_container(node: Node) -> None:

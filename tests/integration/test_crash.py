@@ -273,5 +273,7 @@ def test_quick_applies_and_deletes_never_wedge(fresh_node: Node) -> None:
         fresh_node.apply_text(manifest("web", "sleep 1000"), "--no-wait")
         fresh_node.podrun("delete", "web", "--wait=false")
         fresh_node.apply_text(manifest("web"), "--no-wait")
+    # the last but one may still be there, and be ready
+    wait_until(lambda: "deletionTimestamp" not in fresh_node.pod("web")["metadata"], timeout=40)
     fresh_node.podrun("wait", "web", "--for=condition=Ready", "--timeout", "40s")
-    assert len(main_processes(fresh_node)) == 2
+    wait_until(lambda: len(main_processes(fresh_node)) == 2, what="two main processes")

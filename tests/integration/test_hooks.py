@@ -68,7 +68,7 @@ def events_on_disk(node: Node) -> str:
 
 
 def test_sleep_puts_the_signal_off(node: Node, tmp_path: Path) -> None:
-    text = manifest("h-sleep", tmp_path, lifecycle("preStop", "sleep: {seconds: 1}"), TRAP)
+    text = manifest("h-sleep", tmp_path, lifecycle("preStop", "sleep: {seconds: 2}"), TRAP)
     node.apply_text(text.replace("PeriodSeconds: 1", "PeriodSeconds: 30"))
     node.wait_until((tmp_path / "on").exists)
     with node.popen("delete", "h-sleep") as delete:
@@ -82,7 +82,8 @@ def test_a_pre_stop_without_end_is_given_up_when_the_grace_is_over(
     node: Node, tmp_path: Path
 ) -> None:
     hook = lifecycle("preStop", shell("echo hook >> /v/order; exec sleep 100000"))
-    node.apply_text(manifest("h-long", tmp_path, hook, TRAP))
+    text = manifest("h-long", tmp_path, hook, TRAP)
+    node.apply_text(text.replace("PeriodSeconds: 1", "PeriodSeconds: 3"))  # time for the hook
     node.wait_until((tmp_path / "on").exists)
     node.podrun("delete", "h-long", timeout=30)
     assert (tmp_path / "order").read_text().split() == ["hook", "term"]

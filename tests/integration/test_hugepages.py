@@ -14,7 +14,7 @@ import pytest
 from podrun.cgroup.hierarchy import detect
 from tests.integration.test_admission import running, scheduled
 from tests.integration.test_pod import run
-from tests.node import Node, wait_until
+from tests.node import Node, memory_held, wait_until
 
 COUNT = 8
 POOL = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
@@ -47,7 +47,13 @@ def pool(name: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def total(shared_node: Node) -> Iterator[int]:
+def memory() -> Iterator[None]:
+    with memory_held(changes=True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def total(shared_node: Node, memory: None) -> Iterator[int]:
     """MiB in all pages of 2 MiB, 8 of which are free for the tests; afterwards as before."""
     count, taken = POOL / "nr_hugepages", pool("nr_hugepages") - pool("free_hugepages")
     before, v2 = count.read_text(), detect().v2

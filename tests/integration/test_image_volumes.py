@@ -200,7 +200,7 @@ spec:
   - name: part
     image: localhost/host
     env: [{name: WHICH, value: sub}]
-    command: [sh, -c, "cat /part/top; ls /part/low; echo x > /part/new; /part/run"]
+    command: [sh, -c, "cat /part/top; ls /part/low; echo x > /part/new; /part/run; exec sleep 60"]
     restartPolicy: Always
     volumeMounts: [{name: files, mountPath: /part, subPathExpr: $(WHICH)}]
   containers:
@@ -239,7 +239,9 @@ def waiting(node: Node, pod: str) -> list[dict[str, str]]:
 def test_two_containers_of_a_pod_read_an_image(node: Node, image: str) -> None:
     apply(node, "reads", image)
     node.wait_until(lambda: "of the image" in node.podrun("logs", "reads", "-c", "whole").stdout)
-    said = node.podrun("logs", "reads", "-c", "part").stdout
+    logs = ("logs", "reads", "-c", "part")
+    node.wait_until(lambda: "denied" in node.podrun(*logs).stdout)
+    said = node.podrun(*logs).stdout
     assert said.startswith("of the image\n/part/low\n")
     assert "Read-only file system" in said
     assert "/part/run: Permission denied" in said
@@ -267,8 +269,8 @@ def test_what_a_pod_has_as_a_volume_is_not_pruned(node: Node, image: str) -> Non
 
 def test_an_image_that_must_be_there_and_is_not(node: Node) -> None:
     apply(node, "never", "registry.example/none:1", "Never")
+    node.wait_until(lambda: waiting(node, "never")[0].get("reason") == "ErrImageNeverPull")
     first, second = waiting(node, "never")
-    assert first["reason"] == "ErrImageNeverPull"
     assert "registry.example/none:1" in first["message"]
     assert second["reason"] == "PodInitializing"
 

@@ -52,6 +52,10 @@ def has_value(node: Node, name: str, files: tuple[str, str], wanted: str) -> boo
     return cgroup_value(node, name, *files) == wanted
 
 
+def has_quota(node: Node, name: str, wanted: str) -> bool:
+    return cgroup_value(node, name, "cpu.cfs_quota_us", "cpu.max").split()[0] == wanted
+
+
 def test_a_changed_container_is_restarted_alone(node: Node) -> None:
     body = "  containers:\n{}\n{}"
     first = manifest("change", body.format(container("a"), container("b")))
@@ -99,8 +103,7 @@ def test_resources_are_resized_without_a_restart(node: Node) -> None:
         wanted = str(int(memory.removesuffix("Mi")) << 20)
         files = ("memory.limit_in_bytes", "memory.max")
         node.wait_until(partial(has_value, node, "a", files, wanted))
-        quota = cgroup_value(node, "a", "cpu.cfs_quota_us", "cpu.max").split()[0]
-        assert quota == cpu.removesuffix("m") + "00"
+        node.wait_until(partial(has_quota, node, "a", cpu.removesuffix("m") + "00"))
     assert status_of(node, "size", "a")["restartCount"] == 0
 
 
@@ -221,7 +224,7 @@ def test_a_sidecar_serves_its_pod_and_does_not_keep_it_alive(node: Node) -> None
     )
     node.apply_text(manifest("sidecar", body))
     node.podrun("wait", "sidecar", "--for=phase=Succeeded", "--timeout", "30s")
-    assert not list(control.records(node.paths.runtime))
+    node.wait_until(lambda: not list(control.records(node.paths.runtime)), what="no container")
 
 
 def test_the_deadline_ends_the_pod(node: Node) -> None:

@@ -73,12 +73,12 @@ def processes(node: Node) -> None:
 
 
 def restart_always(node: Node) -> None:
-    def backing_off() -> bool:
-        waiting = _state(node, "restart-always", "crash")["state"].get("waiting", {})
-        return bool(waiting.get("reason") == "CrashLoopBackOff")
+    def backing_off() -> dict[str, Any] | None:
+        crash = _state(node, "restart-always", "crash")
+        reason = crash["state"].get("waiting", {}).get("reason")
+        return crash if reason == "CrashLoopBackOff" else None
 
-    node.wait_until(backing_off, what="CrashLoopBackOff")
-    assert _state(node, "restart-always", "crash")["restartCount"] == 1
+    assert node.wait_until(backing_off, what="CrashLoopBackOff")["restartCount"] == 1
     assert node.status("restart-always")["phase"] == "Running"
     previous = node.podrun("logs", "restart-always", "--previous", check=False)
     assert previous.stdout == "I crash\n"

@@ -131,4 +131,4 @@ def test_both_families_and_the_gateway(node: Node) -> None:
     routes = node.podrun("exec", "dual", "--", "ip", "-j", "route").stdout
     default = next(row for row in json.loads(routes) if row["dst"] == "default")
     assert default["dev"] == "eth0"
-    assert ask(ips[0], 8080) == "dual"
+    wait_until(lambda: ask(ips[0], 8080) == "dual", what="the page")

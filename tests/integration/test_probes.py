@@ -138,7 +138,7 @@ def test_https_with_a_self_made_certificate(node: Node, tmp_path: Path) -> None:
 
 def test_headers_and_redirects(node: Node, tmp_path: Path) -> None:
     headers = 'httpHeaders: [{name: X-A, value: "1"}, {name: Host, value: h}]'
-    probes = readiness(f"httpGet: {{path: /on, port: 8000, {headers}}}")
+    probes = readiness(f"httpGet: {{path: /on, port: 8000, {headers}}}", ", timeoutSeconds: 5")
     node.apply_text(manifest("p-redirect", tmp_path, probes, serve(tmp_path)))
     node.wait_until(lambda: is_ready(node, "p-redirect"), what="ready")
     asked = (tmp_path / "requests").read_text().splitlines()
@@ -231,7 +231,8 @@ def test_liveness_restarts_by_the_restart_policy(node: Node, tmp_path: Path) -> 
 
 def test_success_threshold_of_readiness(node: Node, tmp_path: Path) -> None:
     handler = "exec: {command: [sh, -c, 'echo >> /v/tries']}"
-    node.apply_text(manifest("p-three", tmp_path, readiness(handler, ", successThreshold: 3")))
+    probes = readiness(handler, ", successThreshold: 3, timeoutSeconds: 5")
+    node.apply_text(manifest("p-three", tmp_path, probes))
     node.wait_until(lambda: is_ready(node, "p-three"), what="ready")
     assert lines(tmp_path / "tries") >= 3
     assert "probe failed" not in events(node, "p-three")

@@ -230,8 +230,12 @@ def test_a_pull_that_fails_backs_off_and_succeeds_at_last(lab: Lab) -> None:
     lab.proxy.faults({"match": "/manifests/", "do": "answer", "status": 404})
     done = lab.apply("web", "app:v1", check=False)
     assert done.returncode == 1 and "app: ErrImagePull: " in done.stderr
-    lab.node.wait_until(lambda: lab.waiting("web").get("reason") == "ImagePullBackOff")
-    message = lab.waiting("web")["message"]
+
+    def backing_off() -> str:  # not for long: then it is tried again
+        waiting = lab.waiting("web")
+        return waiting["message"] if waiting.get("reason") == "ImagePullBackOff" else ""
+
+    message = lab.node.wait_until(backing_off)
     assert message.startswith(f'Back-off pulling image "{image}": ErrImagePull: ')
     assert "not found" in message
     told = [(type, reason) for type, reason, _ in lab.events("web")]
@@ -295,7 +299,7 @@ def test_a_deleted_pod_ends_its_pull(lab: Lab) -> None:
     stalled(lab, "web")
     assert lab.waiting("web")["reason"] == "ContainerCreating"
     assert lab.node.status("web")["phase"] == "Pending"
-    lab.node.podrun("delete", "pod", "web", timeout=10)
+    lab.node.podrun("delete", "pod", "web", timeout=20)
     lab.node.wait_until(lambda: pull_workers(lab) == 0)
     assert "app:v1" not in lab.node.podrun("image", "ls").stdout
     lab.proxy.faults()

@@ -48,9 +48,10 @@ def test_in_place_for_one_resource_by_a_restart_for_the_other(node: Node) -> Non
     node.apply_text(manifest())
     node.apply_text(manifest(cpu="200m"))
     node.wait_until(lambda: quota(node) == "20000")
+    limits = {"cpu": "200m", "memory": "64Mi"}
+    node.wait_until(lambda: status_of(node, "size", "a")["resources"]["limits"] == limits)
     found = status_of(node, "size", "a")
     assert found["restartCount"] == 0
-    assert found["resources"]["limits"] == {"cpu": "200m", "memory": "64Mi"}
     assert found["allocatedResources"] == {"cpu": "50m", "memory": "64Mi"}
 
     node.apply_text(manifest(cpu="200m", memory="128Mi"))
@@ -59,7 +60,7 @@ def test_in_place_for_one_resource_by_a_restart_for_the_other(node: Node) -> Non
     assert memory(node) == 128 << 20
     assert status_of(node, "size", "a")["resources"]["limits"]["memory"] == "128Mi"
     assert status_of(node, "size", "b")["restartCount"] == 0
-    assert condition(node, "PodResizeInProgress") == {}
+    node.wait_until(lambda: condition(node, "PodResizeInProgress") == {})
     told = node.podrun("events", "size").stdout
     assert "Container a resize requires restart" in told
     assert "Container a resize completed" in told
@@ -88,7 +89,7 @@ spec:
     assert "ResizeDeferred" in node.podrun("events", "size").stdout
     node.podrun("delete", "big")
     node.wait_until(lambda: quota(node) == "80000", timeout=30)
-    assert condition(node, "PodResizePending") == {}
+    node.wait_until(lambda: condition(node, "PodResizePending") == {})
 
 
 def test_less_memory_than_is_in_use_kills_nobody(node: Node) -> None:
@@ -99,8 +100,8 @@ def test_less_memory_than_is_in_use_kills_nobody(node: Node) -> None:
     node.apply_text(in_place)
     node.wait_until(lambda: node.podrun("logs", "size", "-c", "a", check=False).stdout == "1\n")
     node.apply_text(in_place.replace("64Mi", "16Mi"))
-    busy = node.wait_until(lambda: condition(node, "PodResizeInProgress"))
-    assert busy["reason"] == "Error" and "below current usage" in busy["message"]
+    node.wait_until(lambda: condition(node, "PodResizeInProgress").get("reason") == "Error")
+    assert "below current usage" in condition(node, "PodResizeInProgress")["message"]
     found = status_of(node, "size", "a")
     assert (found["restartCount"], memory(node)) == (0, 64 << 20)
     assert found["resources"]["limits"]["memory"] == "64Mi"

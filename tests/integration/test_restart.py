@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.integration.test_cli_session import container, pod
+from tests.integration.test_hooks import events_on_disk
 from tests.node import Node
 
-COUNT = "echo up >> /data/{0}; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"
+COUNT = "trap 'echo bye; exit 0' TERM; echo up >> /data/{0}; while :; do sleep 0.05; done"
 
 
 def with_volume(text: str) -> str:
@@ -27,7 +28,8 @@ def statuses(node: Node, name: str) -> dict[str, dict[str, Any]]:
 
 
 def lines(node: Node, name: str, file: str) -> int:
-    return len(node.podrun("exec", name, "-c", "a", "--", "cat", f"/data/{file}").stdout.split())
+    done = node.podrun("exec", name, "-c", "a", "--", "cat", f"/data/{file}", check=False)
+    return len(done.stdout.split())
 
 
 @pytest.fixture
@@ -35,6 +37,7 @@ def two(node: Node) -> Node:
     init = container("first", "echo up >> /data/first")
     apps = container("a", COUNT.format("a")) + container("b", COUNT.format("b"))
     node.apply_text(with_volume(pod("web", apps, init=init)))
+    node.wait_until(lambda: [lines(node, "web", name) for name in "ab"] == [1, 1])  # TERM is heard
     return node
 
 
@@ -50,7 +53,8 @@ def test_all_of_a_pod(two: Node) -> None:
     assert all("running" in found[name]["state"] for name in "ab")
     assert [found[name]["restartCount"] for name in ("first", "a", "b")] == [1, 1, 1]
     assert found["a"]["lastState"]["terminated"]["exitCode"] == 0  # gracefully
-    assert [lines(two, "web", name) for name in ("first", "a", "b")] == [2, 2, 2]
+    files = ("first", "a", "b")
+    two.wait_until(lambda: [lines(two, "web", name) for name in files] == [2, 2, 2])
     assert "bye" in two.podrun("logs", "web", "-c", "a", "--previous").stdout
 
 
@@ -129,10 +133,11 @@ def test_deleted_meanwhile(node: Node) -> None:
 def test_the_agent_is_killed_meanwhile(node: Node) -> None:
     """What was asked for is on disk: the next agent goes on with it."""
     stubborn = "trap '' TERM; echo set; while :; do sleep 0.05; done"
-    node.apply_text(pod("slow", container("a", stubborn)))
+    text = pod("slow", container("a", stubborn))
+    node.apply_text(text.replace("PeriodSeconds: 1", "PeriodSeconds: 4"))
     node.wait_until(lambda: "set" in node.podrun("logs", "slow").stdout)
     waiting = node.popen("restart", "slow", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    node.wait_until(lambda: "Killing" in node.podrun("events", "slow").stdout)
+    node.wait_until(lambda: "Killing" in events_on_disk(node))
     node.kill_agent()
     _, err = waiting.communicate(timeout=20)
     assert waiting.returncode == 1 and b"the agent went away" in err
