@@ -22,8 +22,11 @@ from typing import Any
 
 import pytest
 
+from podrun.image.store import ImageStore
 from tests import leaks
 from tests.conftest import STRICT
+from tests.integration import image_lab as lab
+from tests.integration.monitor_harness import BINARIES
 from tests.integration.pull_lab import Pulling
 from tests.node import Node
 from tests.registry import Misbehaving, Registry, Serving, oci_image
@@ -122,3 +125,17 @@ def serving(tmp_path_factory: pytest.TempPathFactory, layout: Path) -> Iterator[
 @pytest.fixture
 def here(tmp_path: Path) -> Pulling:
     return Pulling(tmp_path / "node")
+
+
+# ── images ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ImageStore:
+    return lab.new_store(tmp_path / "state")
+
+
+@pytest.fixture(params=BINARIES, ids=lambda path: path.name)
+def binary(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path

@@ -145,3 +145,13 @@ def rootfs_tree(root: Path) -> Path:
     os.utime(root / "etc/passwd", ns=(1, 1_234_567_890_123_456_789))
     os.utime(root / "etc/deep", ns=(1, 987_654_321_000_000_001))
     return root
+
+
+def small(content: bytes = b"hello") -> io.BytesIO:
+    return io.BytesIO(tar_of(directory("etc"), member("etc/file", content)))
+
+
+def is_empty(store: ImageStore) -> bool:
+    blobs = list(store.layout.blobs.iterdir())
+    staged = list((store.layout.images / ".staging").iterdir())
+    return not blobs and not staged and not list(store.layout.snapshots.iterdir())

@@ -2,55 +2,34 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import io
 import json
 import lzma
 import os
-import random
 import shutil
-import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from podrun.errors import Conflict, MechanismFailed, NotFound, UsageError
+from podrun.errors import Conflict, NotFound, UsageError
 from podrun.image.store import ImageStore
-from podrun.image.types import BadArchive, ImageConfig, Limits
+from podrun.image.types import BadArchive, ImageConfig
 from podrun.linux.trees import remove_tree
 from tests.integration import image_lab as lab
-from tests.integration.image_lab import directory, member
+from tests.integration.image_lab import directory, is_empty, member, small
 
 NAME = "geektime/tomcat:7.0"
 FULL = f"docker.io/{NAME}"
-NO_BLOB = "sha256:" + "0" * 64
 CONFIG = ImageConfig(
     entrypoint=("/bin/sh", "-c"), cmd=("a b",), env=("A=1",), working_dir="/w", user="7:8",
     stop_signal="SIGINT", labels={"l": "v"},
 )  # fmt: skip
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> ImageStore:
-    return lab.new_store(tmp_path / "state")
-
-
 @pytest.fixture(scope="module")
 def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lab.rootfs_tree(tmp_path_factory.mktemp("rootfs") / "tree")
-
-
-def small(content: bytes = b"hello") -> io.BytesIO:
-    return io.BytesIO(lab.tar_of(directory("etc"), member("etc/file", content)))
-
-
-def is_empty(store: ImageStore) -> bool:
-    blobs = list(store.layout.blobs.iterdir())
-    staged = list((store.layout.images / ".staging").iterdir())
-    return not blobs and not staged and not list(store.layout.snapshots.iterdir())
 
 
 # Adding and finding ──────────────────────────────────────────────────────────────────────────────
@@ -221,132 +200,6 @@ def test_loading_again_changes_nothing(store: ImageStore, tmp_path: Path) -> Non
     assert store.layout.index() == before
 
 
-# Damage ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("data", [b"", b"no tar at all" * 100, b"\x1f\x8bxxxxxxxxxxxxxxxxxxxxxxx"])
-def test_what_is_no_archive_leaves_nothing(store: ImageStore, data: bytes) -> None:
-    with pytest.raises(BadArchive, match=r"import docker\.io/library/x:latest"):
-        store.import_rootfs(io.BytesIO(data), "x")
-    with pytest.raises(BadArchive):
-        store.load(io.BytesIO(data))
-    assert is_empty(store)
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_truncated_archive_leaves_nothing(store: ImageStore, packed: bool) -> None:
-    data = lab.tar_of(member("a", os.urandom(3000)), member("b", os.urandom(3000)))
-    data = gzip.compress(data) if packed else data
-    for size in (100, 512, 2000, 5000, len(data) // 3, 7168 if not packed else len(data) - 4):
-        with pytest.raises(BadArchive, match=r"truncated"):
-            store.import_rootfs(io.BytesIO(data[:size]), "x")
-    assert is_empty(store)
-
-
-def test_the_wrong_diff_id_or_digest_is_refused(store: ImageStore, tmp_path: Path) -> None:
-    lab.need("skopeo")
-    made = store.import_rootfs(small(), "x")
-    lab.run("skopeo", "copy", "-q", f"oci:{store.layout.images}:{made.name}", f"dir:{tmp_path}/d")
-    store.remove("x")
-    docker = [{"Config": "c", "RepoTags": ["x:1"], "Layers": ["l"]}]
-    config = {
-        "architecture": made.architecture, "os": "linux", "config": {},
-        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]},
-    }  # fmt: skip
-    archive = lab.tar_of(
-        member("manifest.json", json.dumps(docker).encode()),
-        member("c", json.dumps(config).encode()), member("l", small().getvalue()),
-    )  # fmt: skip
-    with pytest.raises(BadArchive, match="diff ID"):
-        store.load(io.BytesIO(archive))
-    assert is_empty(store)
-
-
-@pytest.mark.parametrize(
-    "documents",
-    [
-        {"manifest.json": "[]]"},
-        {"manifest.json": '[{"Config":"../../etc/passwd","Layers":[]}]'},
-        {"manifest.json": '[{"Config":"c","Layers":["l"]}]', "c": "{}"},
-        {"index.json": '{"manifests":[]}'},
-        {"index.json": '{"manifests":[{"mediaType":"m","digest":"sha256:../../x","size":1}]}'},
-        {"index.json": f'{{"manifests":[{{"mediaType":"m","digest":"{NO_BLOB}","size":1}}]}}'},
-        {"oci-layout": "{}"},
-    ],
-)  # fmt: skip
-def test_archives_with_bad_documents(store: ImageStore, documents: dict[str, str]) -> None:
-    archive = lab.tar_of(*(member(n, text.encode()) for n, text in documents.items()))
-    with pytest.raises(BadArchive):
-        store.load(io.BytesIO(archive))
-    assert is_empty(store)
-
-
-def test_a_layout_cannot_lead_out_of_its_directory(store: ImageStore, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text('{"manifests":[]}')
-    (tmp_path / "layout").mkdir()
-    (tmp_path / "layout/index.json").symlink_to("../secret")
-    with pytest.raises(BadArchive, match=r"neither|No such file"):
-        store.load(tmp_path / "layout")
-
-
-def test_a_damaged_blob_of_the_store_is_found_when_it_is_read(store: ImageStore) -> None:
-    made = store.import_rootfs(small(), "x")
-    store.layout.blob_path(made.id).write_text("{}")
-    with pytest.raises(BadArchive, match="damaged"):
-        store.resolve("x")
-
-
-@pytest.mark.parametrize("part", ["manifest", "id"])
-def test_a_damaged_image_is_its_own_trouble_and_can_be_removed(
-    store: ImageStore, part: str
-) -> None:
-    """As after a power cut: others come, go and are listed; nothing is swept on a guess."""
-    damaged, whole = store.import_rootfs(small(), "x"), store.import_rootfs(small(b"y"), "y")
-    store.layout.blob_path(getattr(damaged, part)).write_bytes(b"")
-    assert [image.id for image in store.list() if not image.host] == [whole.id]
-    store.import_rootfs(small(b"z"), "z")
-    store.remove("z")
-    assert store.layout.snapshot(damaged.layers[0]).exists()  # whose it is cannot be told
-    users = {damaged.id: ["pod default/web"], whole.id: ["pod default/other"]}
-    with pytest.raises(Conflict, match="damaged, and may be what pod default/web uses"):
-        store.remove("x", lambda: users)
-    assert store.remove("x", lambda: users, force=True).untagged == ["docker.io/library/x:latest"]
-    store.prune(lambda: users)
-    assert store.layout.snapshot(damaged.layers[0]).exists()
-    store.prune(lambda: {whole.id: ["pod default/other"]})
-    assert not store.layout.snapshot(damaged.layers[0]).exists()
-    assert store.layout.snapshot(whole.layers[0]).exists()
-
-
-def test_a_damaged_image_is_whole_again_once_it_is_loaded_again(
-    store: ImageStore, tmp_path: Path
-) -> None:
-    made = store.import_rootfs(small(), "x")
-    with (tmp_path / "x.tar").open("wb") as file:
-        store.save(["x"], file)
-    store.layout.blob_path(made.id).write_bytes(b"")
-    store.load(tmp_path / "x.tar")
-    assert store.resolve("x").id == made.id
-
-
-def test_limits_reach_the_store(tmp_path: Path) -> None:
-    store = lab.new_store(tmp_path / "state", Limits(bytes=4 << 20))
-    bomb = gzip.compress(lab.tar_of(member("big", bytes(16 << 20))))
-    with pytest.raises(BadArchive, match=r"limit: bytes"):
-        store.import_rootfs(io.BytesIO(bomb), "x")
-    assert is_empty(store)
-
-
-def test_a_reader_that_fails_is_told_as_what_it_was(store: ImageStore) -> None:
-    class Broken:
-        def read(self, size: int, /) -> bytes:
-            raise OSError(5, "Input/output error", "disk")
-
-    with pytest.raises(MechanismFailed, match=r"import .*: Input/output error"):
-        store.import_rootfs(Broken(), "x")
-    assert is_empty(store)
-
-
 # Removing ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -418,108 +271,3 @@ def test_a_missing_snapshot_of_a_damaged_layer_is_an_error(store: ImageStore) ->
     with pytest.raises(BadArchive, match="digest"):
         store.lowers(image)
     assert not list(store.layout.snapshots.iterdir())
-
-
-# Killed ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _import_from(reader: int, writer: int, store: ImageStore, name: str) -> int:
-    """A child that imports what comes out of the pipe."""
-    pid = os.fork()
-    if pid == 0:
-        os.close(writer)
-        try:
-            with open(reader, "rb", buffering=0) as stream:
-                store.import_rootfs(stream, name)
-        finally:
-            os._exit(0)
-    os.close(reader)
-    return pid
-
-
-def _import_until(seconds: float, store: ImageStore, data: bytes) -> None:
-    """A child that imports, and that the kernel ends after ``seconds``, wherever it is then."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            store.import_rootfs(io.BytesIO(data), "victim")
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
-
-
-def test_an_import_killed_at_any_point_leaves_nothing_half_visible(tmp_path: Path) -> None:
-    store = lab.new_store(tmp_path / "state")
-    kept = store.import_rootfs(small(), "kept")
-    chance = random.Random(7)
-    data = lab.tar_of(*(member(f"d{n}/f", os.urandom(9000)) for n in range(60)))
-    began = time.monotonic()
-    store.import_rootfs(io.BytesIO(data), "victim")
-    whole = time.monotonic() - began
-    store.remove("victim")
-    for _ in range(40):
-        _import_until(0.001 + chance.random() * 1.3 * whole, store, data)
-        for image in store.list():  # whatever is visible is whole
-            for layer in store.lowers(image):
-                assert image.host or len(list(layer.iterdir())) in (1, 60)
-    store.remove("victim") if any("victim" in i.name for i in store.list()) else None
-    store.prune()
-    assert len(list(store.layout.blobs.iterdir())) == 3
-    assert [p.name for p in store.layout.snapshots.iterdir()] == [kept.layers[0][7:]]
-    assert list((store.layout.images / ".staging").iterdir()) == []
-    assert store.resolve("kept") == kept
-
-
-def _wait_for_staging(store: ImageStore) -> None:
-    deadline = time.monotonic() + 10
-    while not list((store.layout.images / ".staging").iterdir()):
-        if time.monotonic() > deadline:
-            raise AssertionError("the import never began")
-        time.sleep(0.005)
-
-
-def test_the_next_import_sweeps_what_a_killed_one_left(tmp_path: Path) -> None:
-    store = lab.new_store(tmp_path / "state")
-    store.layout.prepare()
-    reader, writer = os.pipe()
-    pid = _import_from(reader, writer, store, "victim")
-    _wait_for_staging(store)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(writer)
-    assert list((store.layout.images / ".staging").iterdir())
-    store.import_rootfs(small(), "next")
-    assert list((store.layout.images / ".staging").iterdir()) == []
-
-
-def test_who_cleans_up_spares_an_import_that_is_under_way(tmp_path: Path) -> None:
-    store = lab.new_store(tmp_path / "state")
-    store.layout.prepare()
-    reader, writer = os.pipe()
-    pid = _import_from(reader, writer, store, "slow")
-    data = lab.tar_of(member("f", os.urandom(100_000)))
-    with open(writer, "wb", buffering=0) as pipe:
-        pipe.write(data[:50_000])
-        _wait_for_staging(store)
-        assert store.layout.sweep() is None
-        store.import_rootfs(small(), "beside")  # two at once
-        store.prune()
-        pipe.write(data[50_000:])
-    os.waitpid(pid, 0)
-    assert store.resolve("slow").size > 100_000
-    assert store.resolve("beside")
-
-
-@pytest.fixture
-def locked(store: ImageStore) -> Iterator[ImageStore]:
-    store.import_rootfs(small(), "x")
-    with open(store.layout.images / ".lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield store
-
-
-def test_reading_waits_for_no_lock(locked: ImageStore) -> None:
-    assert locked.lowers(locked.resolve("x"))
-    assert len(locked.list()) == 2

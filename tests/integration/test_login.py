@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,7 +21,7 @@ from podrun.registry.credentials import FileKeyring
 from podrun.registry.name import parse
 from podrun.registry.types import NoKeyring, RegistryError
 from tests.node import PATIENCE
-from tests.registry import PROJECT, Certificate, Registry, TokenServer, need, oci_image
+from tests.registry import PROJECT, Certificate, Registry, Serving, TokenServer, need, oci_image
 
 LOGIN = ("anna", "s3cr3t")
 
@@ -91,12 +90,8 @@ def machine(
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """With basic authentication and one image, app:v1."""
-    root = tmp_path_factory.mktemp("guarded")
-    with Registry(root / "registry", login=LOGIN) as registry:
-        registry.push(oci_image(root / "image", [{"etc/motd": b"hi"}]), "app:v1")
-        yield registry
+def guarded(serving: Serving) -> Registry:
+    return serving(login=LOGIN)
 
 
 def test_a_login_opens_the_registry_until_logout(machine: Machine, guarded: Registry) -> None:

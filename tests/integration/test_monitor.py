@@ -20,16 +20,10 @@ import pytest
 
 from podrun.linux.capability import die_with_parent
 from podrun.linux.process import is_alive, start_time
-from tests.integration.monitor_harness import BINARIES, Monitor, Settings, monitor
+from tests.integration.monitor_harness import Monitor, Settings, monitor
 from tests.node import wait_until
 
 ERROR = {"kind": "MechanismFailed", "message": 'mount: "x"', "hint": "", "reason": "", "errno": 2}
-
-
-@pytest.fixture(params=BINARIES, ids=lambda path: path.name)
-def binary(request: pytest.FixtureRequest) -> Path:
-    path: Path = request.param
-    return path
 
 
 def argument_error(binary: Path, *arguments: str) -> tuple[int, str]:

@@ -9,15 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.monitor_harness import BIN, BINARIES, monitor
+from tests.integration.monitor_harness import BIN, monitor
 from tests.node import wait_until
-
-
-@pytest.fixture(params=BINARIES, ids=lambda path: path.name)
-def binary(request: pytest.FixtureRequest) -> Path:
-    path: Path = request.param
-    return path
-
 
 # ── the agent ────────────────────────────────────────────────────────────────────────────────────
 

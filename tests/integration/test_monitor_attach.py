@@ -4,102 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import socket
 import struct
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration.monitor_harness import BIN, BINARIES, Monitor, joined, monitor
-from tests.integration.test_monitor_agent import proportional_kib
+from tests.integration.monitor_client import (
+    ALL,
+    BOTH,
+    CLIENTS,
+    INPUT,
+    RESIZE,
+    STDERR,
+    STDOUT,
+    attached,
+    running,
+)
+from tests.integration.monitor_harness import joined
 from tests.node import wait_until
-
-INPUT, STDOUT, STDERR, EXIT, RESIZE = range(5)
-ALL = b"attach stdin stdout stderr\n"
-BOTH = b"attach stdout stderr\n"
-CLIENTS = 8
-
-
-@pytest.fixture(params=BINARIES, ids=lambda path: path.name)
-def binary(request: pytest.FixtureRequest) -> Path:
-    path: Path = request.param
-    return path
-
-
-class Client:
-    """One connection; what was read and not yet asked for is kept by type."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
-        self.data = {STDOUT: b"", STDERR: b""}
-        self.code: int | None = None
-
-    def say(self, kind: int, payload: bytes = b"") -> None:
-        self.socket.sendall(struct.pack("!BI", kind, len(payload)) + payload)
-
-    def read_frame(self) -> bool:
-        """False at the end, also when it comes in the middle of a frame."""
-        head = self._exactly(5)
-        if head is None:
-            return False
-        kind, size = struct.unpack("!BI", head)
-        payload = self._exactly(size)
-        if payload is None:
-            return False
-        if kind == EXIT:
-            self.code = int.from_bytes(payload, "big")
-        else:
-            self.data[kind] += payload
-        return True
-
-    def until(self, text: bytes, kind: int = STDOUT) -> bytes:
-        while text not in self.data[kind]:
-            assert self.read_frame(), f"ended without {text!r}: {self.data}"
-        before, _, self.data[kind] = self.data[kind].partition(text)
-        return before + text
-
-    def finish(self) -> int | None:
-        while self.read_frame():
-            pass
-        return self.code
-
-    def _exactly(self, size: int) -> bytes | None:
-        data = b""
-        while len(data) < size:
-            try:
-                got = self.socket.recv(size - len(data))
-            except ConnectionResetError:
-                got = b""
-            if not got:
-                return None
-            data += got
-        return data
-
-
-def connected(m: Monitor) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(str(m.control))
-    connection.settimeout(20)
-    return connection
-
-
-@contextlib.contextmanager
-def attached(m: Monitor, line: bytes = ALL) -> Iterator[Client]:
-    with connected(m) as connection:
-        connection.sendall(line)
-        assert connection.recv(3) == b"ok\n"
-        yield Client(connection)
-
-
-@contextlib.contextmanager
-def running(binary: Path, root: Path, argv: list[str] | str, **settings: Any) -> Iterator[Monitor]:
-    with monitor(binary, root, argv, **settings) as m:
-        m.report()
-        yield m
-
 
 # ── output ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -348,101 +270,3 @@ def test_input_of_a_client_that_asked_for_none_ends_its_session(
     with running(binary, tmp_path, "exec cat", stdin=True) as m, attached(m, BOTH) as client:
         client.say(INPUT, b"x\n")
         assert client.finish() is None
-
-
-# ── the terminal ─────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_terminal_of_its_own(binary: Path, tmp_path: Path) -> None:
-    script = "test -t 0 && test -t 1 && echo yes; : </dev/tty && echo own >&2; exit 4"
-    with running(binary, tmp_path, script, terminal=True) as m:
-        assert m.wait()["code"] == 4
-        found = m.entries()
-        assert {entry.stream for entry in found} == {"stdout"}
-        assert joined(found, "stdout") == [b"yes", b"own"], "the CR of a terminal is not logged"
-
-
-def test_typing_resizing_and_interrupting(binary: Path, tmp_path: Path) -> None:
-    script = "trap 'echo interrupted; exit 9' INT; stty size; read x; stty size; read x"
-    with (
-        running(binary, tmp_path, f"read x; {script}", terminal=True, stdin=True) as m,
-        attached(m) as client,
-    ):
-        client.say(RESIZE, struct.pack("!HH", 33, 111))
-        client.say(INPUT, b"go\n")
-        client.until(b"33 111\r\n")
-        client.say(RESIZE, struct.pack("!HH", 44, 122))
-        client.say(INPUT, b"\n")
-        client.until(b"44 122\r\n")
-        client.say(INPUT, b"\x03")
-        client.until(b"interrupted\r\n")
-        assert client.finish() == 9
-
-
-def test_much_output_of_a_terminal_arrives_whole(binary: Path, tmp_path: Path) -> None:
-    script = "stty -onlcr; i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done"
-    with running(binary, tmp_path, script, terminal=True) as m:
-        m.wait()
-        numbers = [int(line.split()[1]) for line in joined(m.entries(), "stdout")]
-        assert numbers == list(range(20000))
-
-
-def test_a_terminal_outlives_being_hung_up_and_closed(binary: Path, tmp_path: Path) -> None:
-    """As an init system does it: getty hangs it up, nobody has it open all the time."""
-    program = """
-import fcntl, os, signal
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-def again():
-    fd = os.open("/proc/self/fd/0", os.O_RDWR | os.O_NOCTTY)
-    for number in (0, 1, 2):
-        os.dup2(fd, number)
-    os.close(fd)
-os.read(0, 100)
-fcntl.ioctl(0, 0x5437)  # TIOCVHANGUP
-again()
-os.write(1, b"hung up\\n")
-os.read(0, 100)
-at = os.open("/proc/self/fd/0", os.O_PATH)
-os.closerange(0, 3)
-os.stat("/dev/null")
-os.dup2(os.open(f"/proc/self/fd/{at}", os.O_RDWR | os.O_NOCTTY), 1)
-os.write(1, b"closed\\n")
-"""
-    command = ["/usr/bin/python3", "-c", program]
-    with (
-        running(binary, tmp_path, command, terminal=True, stdin=True) as m,
-        attached(m) as client,
-    ):
-        client.say(INPUT, b"go\n")
-        client.until(b"hung up\r\n")
-        client.say(INPUT, b"on\n")
-        client.until(b"closed\r\n")
-        assert client.finish() == 0
-
-
-def test_a_terminal_without_input(binary: Path, tmp_path: Path) -> None:
-    with running(binary, tmp_path, "tty; exec sleep 1000", terminal=True) as m:
-        assert m.ask(ALL) == b"error no standard input\n"
-        with attached(m, BOTH) as client:
-            os.kill(m.children()[0], signal.SIGKILL)
-            assert client.finish() == 137
-
-
-# ── what it costs ────────────────────────────────────────────────────────────────────────────────
-
-
-def test_ten_of_them_are_small_after_clients_were_there(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        every = [
-            stack.enter_context(
-                running(
-                    BIN / "monitor", tmp_path / str(i), "exec cat", stdin=True, terminal=i % 2 == 0
-                )
-            )
-            for i in range(10)
-        ]
-        for m in every:
-            with attached(m) as client:
-                client.say(INPUT, b"x" * 3000 + b"\n")
-                client.until(b"\n")
-        wait_until(lambda: max(proportional_kib(m.pid) for m in every) <= 128)

@@ -139,3 +139,16 @@ class Cli:
         if events:
             lines = msgspec.json.Encoder().encode_lines(events)
             write_record(stored.paths.events, lines, mode=0o644, durable=False)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    @classmethod
+    def instead_of_stderr(cls, monkeypatch: pytest.MonkeyPatch, columns: int) -> Terminal:
+        terminal = cls()
+        monkeypatch.setattr("sys.stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", str(columns))
+        return terminal

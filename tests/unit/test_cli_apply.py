@@ -4,96 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podrun.agent import admission, protocol
 from podrun.cli import start
 from podrun.cli.apply import command
 from podrun.cli.applying import Wanted, plain
-from podrun.cli.live import Live
 from podrun.errors import WaitTimeout
-from podrun.node.config import Config
-from podrun.node.endpoint import Endpoint
 from tests.unit.cli_node import Cli
+from tests.unit.fake_agent import FakeAgent, pod, result
 
-POD = """\
-apiVersion: v1
-kind: Pod
-metadata: {name: NAME}
-spec:
-  containers:
-  - {name: app, image: busybox}
-"""
-
-
-class FakeAgent:
-    """Stands in for the agent's socket: admits manifests as it does, remembers what it was asked.
-
-    ``pods`` are those of the newest request.
-    """
-
-    def __init__(self, *, running: bool) -> None:
-        self.running = running
-        self.requests: list[dict[str, Any]] = []
-        self.pods: list[dict[str, Any]] = []
-        self.answers: list[dict[str, Any] | Exception] = [{"done": {}}]
-
-    def call(
-        self,
-        node: Endpoint | Config,
-        request: dict[str, Any],
-        payload: bytes = b"",
-        *,
-        before_start: Callable[[], object] | None = None,
-    ) -> Iterator[dict[str, Any]]:
-        if before_start is not None and not self.running:
-            before_start()
-        wanted = protocol.decode(json.dumps({"version": 1, **request}).encode())
-        assert protocol.payload_size(wanted) == len(payload)
-        if isinstance(wanted, protocol.Apply):
-            sources = protocol.split(wanted, payload)
-            found = admission.admitted(sources, namespace=wanted.namespace, node_name="node1")
-            yield from ({"note": note} for note in found.notes)
-            self.pods = msgspec.to_builtins(found.pods)
-        self.requests.append(request)
-        for answer in self.answers:
-            if isinstance(answer, Exception):
-                raise answer
-            yield answer
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    return Cli(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture(params=[True, False], ids=["agent", "no agent"])
-def agent(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> FakeAgent:
-    fake = FakeAgent(running=request.param)
-    monkeypatch.setattr("podrun.agent.client.call", fake.call)
-    return fake
-
-
-def pod(name: str) -> str:
-    return POD.replace("NAME", name)
-
-
-def result(name: str, what: str, namespace: str = "default") -> dict[str, Any]:
-    return {"object": f"pod/{name}", "namespace": namespace, "result": what}
-
-
-def silence(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    monkeypatch.setattr("podrun.cli.delete._SILENCE", seconds)
+pytestmark = pytest.mark.usefixtures("as_root")
 
 
 # ── apply ───────────────────────────────────────────────────────────────────────────────────────
@@ -287,155 +212,3 @@ def test_the_command_without_click_says_what_it_says_with_it(
         told = cli(*args)
         code = start.entry(args)
         assert (code, *capsys.readouterr()) == told
-
-
-# ── delete ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_delete_by_name(cli: Cli, agent: FakeAgent) -> None:
-    web = cli.pod("web")
-    agent.answers = [result("web", "deleted"), {"done": {}}]
-    assert cli("delete", "web") == (0, 'pod "web" deleted\n', "")
-    (request,) = agent.requests
-    assert request["uids"] == [web.paths.uid]
-    assert (request["graceSeconds"], request["wait"]) == (None, True)
-
-
-@pytest.mark.parametrize(
-    ("flags", "grace"),
-    [
-        (("--force",), 0),
-        (("--now",), 1),
-        (("--grace-period", "7"), 7),
-        (("--grace-period=-1",), None),
-        (("--grace-period=0", "--force"), 0),
-    ],
-)
-def test_grace(cli: Cli, agent: FakeAgent, flags: tuple[str, ...], grace: int | None) -> None:
-    cli.pod("web")
-    assert cli("delete", "pod/web", *flags).code == 0
-    assert agent.requests[0]["graceSeconds"] == grace
-
-
-def test_all_that_is_named_must_be_there(cli: Cli, agent: FakeAgent) -> None:
-    cli.pod("web")
-    done = cli("delete", "web", "nope")
-    assert done.code == 1 and agent.requests == []
-    assert done.err == 'error: pods "nope" not found (nothing was deleted)\n'
-    assert cli("delete", "web", "nope", "--ignore-not-found").out == 'pod "web" deleted\n'
-    assert cli("delete", "nope", "--ignore-not-found").code == 0
-    assert len(agent.requests) == 1
-
-
-def test_delete_what_a_file_names(cli: Cli, agent: FakeAgent, tmp_path: Path) -> None:
-    cli.pod("web")
-    cli.pod("web", namespace="team")
-    (tmp_path / "pod.yaml").write_text(pod("web"))
-    assert cli("delete", "-f", tmp_path / "pod.yaml").code == 0
-    assert cli("delete", "-f", tmp_path / "pod.yaml", "-n", "team").code == 0
-    assert [each["uids"] for each in agent.requests] == [["uid-default-web"], ["uid-team-web"]]
-
-
-def test_delete_all(cli: Cli, agent: FakeAgent) -> None:
-    for name, namespace in (("a", "default"), ("b", "default"), ("c", "team")):
-        cli.pod(name, namespace=namespace, labels={"x": name})
-    cli.pod("a", replaces="uid-default-a")
-    cli("delete", "pods", "--all", "--wait=false")
-    cli("delete", "pods", "--all", "-A")
-    cli("delete", "-l", "x=b")
-    assert [sorted(each["uids"]) for each in agent.requests] == [
-        ["uid-default-a", "uid-default-a-new", "uid-default-b"],
-        ["uid-default-a", "uid-default-a-new", "uid-default-b", "uid-team-c"],
-        ["uid-default-b"],
-    ]
-    assert agent.requests[0]["wait"] is False
-
-
-def test_delete_usage(cli: Cli, agent: FakeAgent) -> None:
-    cli.pod("web")
-    for args in ([], ["pods"], ["web", "--all"], ["web", "-l", "a=b"], ["deploy", "x"], ["events"]):
-        assert cli("delete", *args).code == 2, args
-    assert agent.requests == []
-
-
-def test_delete_all_of_nothing(cli: Cli, agent: FakeAgent) -> None:
-    assert cli("delete", "--all") == (0, "", "No resources found.\n")
-    assert agent.requests == []
-
-
-# ── the live lines ──────────────────────────────────────────────────────────────────────────────
-
-
-class Terminal:
-    def __init__(self) -> None:
-        self.written = ""
-
-    def isatty(self) -> bool:
-        return True
-
-    def write(self, text: str) -> None:
-        self.written += text
-
-    def flush(self) -> None:
-        pass
-
-
-def test_live_lines_are_gone_in_the_end(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "40")
-    with Live() as live:
-        live.say("pod/web", "Started container app\nand more " + "x" * 100)
-        live.say("pod/db", "Pulling")
-        live.result("pod/web created")
-        live.done("pod/web")
-    lines = terminal.written.split("\n")
-    assert max(len(line.replace("\x1b[K", "").replace("\x1b[J", "")) for line in lines) < 60
-    assert terminal.written.endswith("\r\x1b[1A\x1b[K\x1b[J")
-    assert capsys.readouterr().out == "pod/web created\n"
-
-
-def test_nothing_live_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Live() as live:
-        live.say("pod/web", "Pulling")
-        live.result("pod/web created")
-    assert capsys.readouterr() == ("pod/web created\n", "")
-
-
-# ── a deletion that takes its time ──────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(("flags", "most"), [((), 30), (("--grace-period", "7"), 7)])
-def test_a_long_deletion_says_what_is_waited_for(
-    cli: Cli, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], most: int
-) -> None:
-    silence(monkeypatch, 60)
-    for name in ("web", "db", "gone"):
-        cli.pod(name)
-
-    def slowly(config: Config, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        cli.paths.pod("uid-default-gone", "", "").pod.unlink()
-        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
-        signal.raise_signal(signal.SIGALRM)  # the time is over
-        yield result("web", "deleted")
-        yield {"done": {}}
-
-    monkeypatch.setattr("podrun.agent.client.call", slowly)
-    done = cli("delete", "web", "db", "gone", *flags)
-    assert done.err.splitlines() == [
-        f"pod/{name} deleting, up to {most} s" for name in ("db", "web")
-    ]
-    assert done.out.splitlines()[0] == 'pod "web" deleted'
-    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
-
-
-def test_a_quiet_deletion_says_nothing(
-    cli: Cli, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    silence(monkeypatch, 0.0001)
-    cli.pod("web")
-    assert cli("delete", "web", "-q") == (0, "", "")

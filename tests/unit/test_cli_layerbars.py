@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from podrun.cli import live
 from podrun.cli.layerbars import LayerBars, bar
 from podrun.cli.live import Live
 from podrun.image.progress import LayerProgress, State
+from tests.unit.cli_node import Terminal
 
 DIGEST = "sha256:" + "c1ec31eb5944" + "0" * 52
 
@@ -51,11 +51,6 @@ def test_a_bar_never_wraps(width: int, done: int) -> None:
 
 def test_a_layer_without_bytes() -> None:
     assert "100 %" in bar(progress("downloading", 0, 0), 0, 100)
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ from tests.unit.cli_node import Cli
 T = "2024-05-01T10:00:{:02d}.000000000Z"
 
 
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    return Cli(tmp_path, monkeypatch, capsys)
-
-
 def entry(text: str, *, second: int = 0, stream: str = "stdout", tag: str = "F") -> bytes:
     return f"{T.format(second)} {stream} {tag} {text}\n".encode()
 

@@ -6,7 +6,6 @@ import importlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -23,11 +22,6 @@ from podrun.errors import (
 from tests.unit.cli_node import Cli
 
 ALL_VERBS = [(name, text) for section in VERBS.values() for name, text in section.items()]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    return Cli(tmp_path, monkeypatch, capsys)
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,11 +15,6 @@ from podrun.pod.events import Event
 from podrun.pod.facts import ContainerFacts
 from tests.unit.cli_node import Cli
 from tests.unit.test_cli_logs import entry, write
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    return Cli(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture

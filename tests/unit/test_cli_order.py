@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from podrun.cli.order import verb_first
@@ -28,11 +26,6 @@ from tests.unit.cli_node import Cli
 )
 def test_the_verb_comes_first(typed: str, meant: str) -> None:
     assert verb_first(typed.split()) == meant.split()
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    return Cli(tmp_path, monkeypatch, capsys)
 
 
 def test_the_namespace_may_stand_before_the_verb(cli: Cli) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import Any
 
@@ -10,13 +9,9 @@ import pytest
 
 from podrun.cli.live import Live
 from podrun.cli.pullprogress import PullProgress
+from tests.unit.cli_node import Terminal
 
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def layers(
@@ -44,10 +39,7 @@ def last_lines(terminal: Terminal) -> list[str]:
 def test_a_terminal_shows_a_line_for_each_layer_until_the_pull_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal.instead_of_stderr(monkeypatch, 80)
     with Live() as live:
         pulls = PullProgress(live)
         pulls(layers((ONE, "downloading", 50), (TWO, "waiting", 0)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +11,7 @@ import pytest
 from podrun.node.config import Config
 from tests.unit.cli_node import Cli
 
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    return Cli(tmp_path, monkeypatch, capsys)
+pytestmark = pytest.mark.usefixtures("as_root")
 
 
 @pytest.fixture

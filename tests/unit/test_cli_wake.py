@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from podrun.agent import client, main, stopped
 from podrun.node.config import Config
+from tests.node import wait_until
 from tests.unit.cli_node import Cli
 
 READERS = [
@@ -32,18 +32,10 @@ class Starts:
             log.write(f"{config.run_root}\n")
 
     def wait_for(self, number: int) -> None:
-        deadline = time.monotonic() + 10
-        while self.count() < number:
-            assert time.monotonic() < deadline, "nothing was started"
-            time.sleep(0.005)
+        wait_until(lambda: self.count() >= number, what="a start")
 
     def count(self) -> int:
         return len(self._log.read_text().splitlines())
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    return Cli(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture
