@@ -100,12 +100,14 @@ class Starter:
         container = next(c for c in spec.all_containers if c.name == action.name)
         run = self._new_run(container, action.attempt)
         body = partial(operations.launch_container, self._node, self._stored, container, run)
-        forked = worker.Forked(body)
+        forked = None
         try:
+            forked = worker.Forked(body)
             _is_of(run, msgspec.convert((await _said(forked, "image"))["image"], Found))
             run.note = str((await _said(forked, "created"))["created"]["note"])
         except PodrunError as error:
-            _let_end(forked)
+            if forked is not None:
+                _let_end(forked)
             self._trouble(action.name, error)
             return None
         return _Launched(container, run, forked)

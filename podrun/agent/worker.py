@@ -79,7 +79,19 @@ class Forked:
     """A forked worker: its pidfd, the lines it says, and optionally a pipe to it."""
 
     def __init__(self, body: Callable[[int, int], object]) -> None:
-        """``body(report, go)`` runs in the child; what it returns is reported as ``ok``."""
+        """``body(report, go)`` runs in the child; what it returns is reported as ``ok``.
+
+        Raises MechanismFailed where no process can be had.
+        """
+        try:
+            self._fork(body)
+        except OSError as error:
+            hint = (
+                "the machine, or the agent's cgroup, has as many processes or open files as may be"
+            )
+            raise MechanismFailed.from_oserror("fork a worker", error, hint=hint) from error
+
+    def _fork(self, body: Callable[[int, int], object]) -> None:
         agent = os.getpid()
         with contextlib.ExitStack() as undo:  # no descriptor is lost where nothing can be forked
             report_read, report_write = _pipe(undo)
@@ -134,7 +146,8 @@ def reap_later(pidfd: int) -> None:
 
 
 async def run(operation: Callable[..., object], *arguments: object) -> Any:
-    """The result of ``operation(*arguments)``, carried out in a worker. Raises its PodrunError.
+    """The result of ``operation(*arguments)``, carried out in a worker. Raises its PodrunError,
+    and MechanismFailed where no worker can be had.
 
     The result travels as JSON: a Struct comes back as a mapping.
     """

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from podrun.agent import storage, worker
+from podrun.agent import imagegc, storage, worker
 from podrun.agent.capacity import UNSCHEDULABLE, Capacity
 from podrun.agent.handlers import Handlers
 from podrun.agent.hooks import Hooks
+from podrun.agent.imagegc import ImageGc
+from podrun.agent.logrotate import LogRotation
 from podrun.agent.node import Node
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.storage import StorageWatch
 from podrun.api.pod import Container, Lifecycle, LifecycleHandler, ObjectMeta, Pod, PodSpec
 from podrun.api.probe import ExecAction
+from podrun.errors import MechanismFailed
 from podrun.node.config import Config
 from podrun.node.paths import Paths
 from podrun.pod.actions import RunHook
@@ -126,14 +129,15 @@ def test_a_hook_that_cannot_be_begun_has_failed(node: Node) -> None:
     assert run.post_start is not None and "No space" in run.post_start.error
 
 
+def no_process() -> int:
+    raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+
 def test_no_descriptor_is_lost_where_nothing_can_be_forked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def no_process() -> int:
-        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-
     monkeypatch.setattr(os, "fork", no_process)
-    _loses_nothing(BlockingIOError)
+    _loses_nothing()
 
 
 def test_a_worker_that_cannot_be_watched_is_not_left_behind(
@@ -146,13 +150,55 @@ def test_a_worker_that_cannot_be_watched_is_not_left_behind(
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(os, "pidfd_open", no_descriptor)
-    _loses_nothing(OSError)
+    _loses_nothing()
     with pytest.raises(ChildProcessError):
         os.waitpid(begun[0], os.WNOHANG)
 
 
-def _loses_nothing(expected: type[OSError]) -> None:
+def test_images_are_collected_at_the_next_look_where_nothing_could_be_forked(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ImageGc, "_is_full", lambda self: True)
+    monkeypatch.setattr(os, "fork", no_process)
+    monkeypatch.setattr(imagegc, "PERIOD", 0.0)
+
+    async def look() -> None:
+        images = ImageGc(node, lambda: [])
+        for _ in range(2):
+            images.look()
+            assert images._running is not None
+            await images._running
+            assert images._running is None
+
+    asyncio.run(look())
+    assert "ImageGCFailed: fork a worker: Resource temporarily unavailable" in caplog.text
+
+
+def test_logs_are_compressed_at_the_next_look_where_nothing_could_be_forked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    directories = [tmp_path / name for name in "ab"]
+    for directory in directories:
+        directory.mkdir()
+        for second in "12":
+            (directory / f"0.log.20240501-10000{second}").touch()
+    monkeypatch.setattr(os, "fork", no_process)
+
+    async def look() -> None:
+        logs = LogRotation(tmp_path)
+        for directory in directories * 2:
+            logs._look_into(directory)
+            assert logs._task is not None
+            await logs._task
+            assert logs._task is None
+
+    asyncio.run(look())
+    told = [each for each in caplog.messages if "Resource temporarily unavailable" in each]
+    assert len(told) == 4
+
+
+def _loses_nothing() -> None:
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(expected):
+    with pytest.raises(MechanismFailed):
         worker.Forked(lambda report, go: None)
     assert os.listdir("/proc/self/fd") == before
