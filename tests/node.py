@@ -47,6 +47,19 @@ def wait_until(look: Callable[[], T | None], timeout: float = 20.0, what: str = 
     return value
 
 
+def pod_text(name: str, spec: str, *, grace: int = 0, policy: str = "Always") -> str:
+    """A v1 Pod; ``spec`` has the lines of the rest of its spec, indented by two."""
+    return f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  restartPolicy: {policy}
+  terminationGracePeriodSeconds: {grace}
+{spec.strip(chr(10))}
+"""
+
+
 @contextlib.contextmanager
 def memory_held(*, changes: bool = False) -> Iterator[None]:
     """Whoever counts on the machine's amount of memory for pods holds it with the others who do;

@@ -5,33 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
+import signal
 import stat
-import subprocess
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from podrun.image.store import ImageStore
 from podrun.image.types import DEFAULT_LIMITS, Limits
 from podrun.image.unpack import unpack
 from podrun.node.config import Config
 from podrun.node.paths import Paths
-
-
-def need(*programs: str) -> None:
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-
-
-def run(*command: str | Path) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
+from tests.registry import need as need
+from tests.registry import run as run
 
 
 def member(name: str, content: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
@@ -155,3 +142,16 @@ def is_empty(store: ImageStore) -> bool:
     blobs = list(store.layout.blobs.iterdir())
     staged = list((store.layout.images / ".staging").iterdir())
     return not blobs and not staged and not list(store.layout.snapshots.iterdir())
+
+
+def killed_after(seconds: float, act: Callable[[], object]) -> None:
+    """``act`` in a child that the kernel ends after ``seconds``, wherever it is then."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            act()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from podrun.cgroup.group import Group
-from tests.node import Node, memory_held, wait_until
+from tests.node import Node, memory_held, pod_text, wait_until
 
 MI = 1 << 20
 
@@ -35,15 +35,7 @@ def pod(name: str, *memory: str, cpu: str = "", script: str = "exec sleep 1000")
     resources: {{requests: {_requests(size, cpu)}}}"""
         for number, size in enumerate(memory)
     )
-    return f"""
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}}}
-spec:
-  restartPolicy: Never
-  terminationGracePeriodSeconds: 0
-  containers:{containers}
-"""
+    return pod_text(name, f"  containers:{containers}", policy="Never")
 
 
 def _requests(memory: str, cpu: str) -> str:

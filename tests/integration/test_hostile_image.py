@@ -14,15 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.node import Node
+from tests.node import Node, pod_text
 
-POD = """
-apiVersion: v1
-kind: Pod
-metadata: {name: NAME}
-spec:
-  restartPolicy: POLICY
-  terminationGracePeriodSeconds: 1
+POD = pod_text(
+    "NAME",
+    """
   volumes: [{name: v, emptyDir: {}}]
   containers:
   - name: app
@@ -31,7 +27,10 @@ spec:
     command: COMMAND
     volumeMounts: [{name: v, mountPath: MOUNT}]
     resources: {limits: {memory: 64Mi}}
-"""
+""",
+    grace=1,
+    policy="POLICY",
+)
 
 
 @pytest.fixture

@@ -116,15 +116,7 @@ def test_a_killed_pull_leaves_nothing_visible_and_is_resumed(
 
 @pytest.mark.parametrize("seconds", [0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3])
 def test_killed_at_any_point(here: Pulling, registry: Registry, seconds: float) -> None:
-    pid = os.fork()
-    if pid == 0:
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            here.pull(f"{registry.host}/{APP}")
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
+    lab.killed_after(seconds, lambda: here.pull(f"{registry.host}/{APP}"))
     for image in here.store.list():  # whole, or not there
         assert image.host or len(here.trees(image)) == 3
     image = here.pull(f"{registry.host}/{APP}")

@@ -15,7 +15,8 @@ import pytest
 
 from podrun.image.store import ImageStore
 from tests.integration import image_lab as lab
-from tests.integration.image_lab import member, small
+from tests.integration.image_lab import killed_after, member, small
+from tests.node import wait_until
 
 
 def _import_from(reader: int, writer: int, store: ImageStore, name: str) -> int:
@@ -32,19 +33,6 @@ def _import_from(reader: int, writer: int, store: ImageStore, name: str) -> int:
     return pid
 
 
-def _import_until(seconds: float, store: ImageStore, data: bytes) -> None:
-    """A child that imports, and that the kernel ends after ``seconds``, wherever it is then."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            store.import_rootfs(io.BytesIO(data), "victim")
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
-
-
 def test_an_import_killed_at_any_point_leaves_nothing_half_visible(tmp_path: Path) -> None:
     store = lab.new_store(tmp_path / "state")
     kept = store.import_rootfs(small(), "kept")
@@ -55,7 +43,8 @@ def test_an_import_killed_at_any_point_leaves_nothing_half_visible(tmp_path: Pat
     whole = time.monotonic() - began
     store.remove("victim")
     for _ in range(40):
-        _import_until(0.001 + chance.random() * 1.3 * whole, store, data)
+        seconds = 0.001 + chance.random() * 1.3 * whole
+        killed_after(seconds, lambda: store.import_rootfs(io.BytesIO(data), "victim"))
         for image in store.list():  # whatever is visible is whole
             for layer in store.lowers(image):
                 assert image.host or len(list(layer.iterdir())) in (1, 60)
@@ -68,11 +57,7 @@ def test_an_import_killed_at_any_point_leaves_nothing_half_visible(tmp_path: Pat
 
 
 def _wait_for_staging(store: ImageStore) -> None:
-    deadline = time.monotonic() + 10
-    while not list((store.layout.images / ".staging").iterdir()):
-        if time.monotonic() > deadline:
-            raise AssertionError("the import never began")
-        time.sleep(0.005)
+    wait_until(lambda: list((store.layout.images / ".staging").iterdir()), what="the import")
 
 
 def test_the_next_import_sweeps_what_a_killed_one_left(tmp_path: Path) -> None:

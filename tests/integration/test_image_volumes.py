@@ -26,7 +26,7 @@ from tests.integration.image_lab import (
     unpacked,
 )
 from tests.integration.test_image_rootfs import in_child
-from tests.node import Node
+from tests.node import Node, pod_text
 from tests.registry import Registry, oci_image
 
 FILES = Volume("files", "image")
@@ -187,13 +187,9 @@ def test_the_host_as_a_volume_shows_only_its_root_file_system(pod: PodPaths) -> 
 
 # With containers ─────────────────────────────────────────────────────────────────────────────────
 
-POD = """
-apiVersion: v1
-kind: Pod
-metadata: {name: NAME}
-spec:
-  restartPolicy: Never
-  terminationGracePeriodSeconds: 1
+POD = pod_text(
+    "NAME",
+    """
   volumes:
   - {name: files, image: {reference: REFERENCE, pullPolicy: POLICY}}
   initContainers:
@@ -208,7 +204,10 @@ spec:
     image: localhost/host
     command: [sh, -c, "cat /mnt/files/sub/top; exec sleep 60"]
     volumeMounts: [{name: files, mountPath: /mnt/files}]
-"""
+""",
+    grace=1,
+    policy="Never",
+)
 
 
 @pytest.fixture

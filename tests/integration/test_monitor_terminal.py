@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.integration.monitor_client import (
@@ -13,12 +14,19 @@ from tests.integration.monitor_client import (
     BOTH,
     INPUT,
     RESIZE,
+    Client,
     attached,
     running,
 )
 from tests.integration.monitor_harness import BIN, joined
 from tests.integration.test_monitor_agent import proportional_kib
 from tests.node import wait_until
+
+
+@contextlib.contextmanager
+def at_a_terminal(binary: Path, root: Path, argv: list[str] | str) -> Iterator[Client]:
+    with running(binary, root, argv, terminal=True, stdin=True) as m, attached(m) as client:
+        yield client
 
 
 def test_a_terminal_of_its_own(binary: Path, tmp_path: Path) -> None:
@@ -32,10 +40,7 @@ def test_a_terminal_of_its_own(binary: Path, tmp_path: Path) -> None:
 
 def test_typing_resizing_and_interrupting(binary: Path, tmp_path: Path) -> None:
     script = "trap 'echo interrupted; exit 9' INT; stty size; read x; stty size; read x"
-    with (
-        running(binary, tmp_path, f"read x; {script}", terminal=True, stdin=True) as m,
-        attached(m) as client,
-    ):
+    with at_a_terminal(binary, tmp_path, f"read x; {script}") as client:
         client.say(RESIZE, struct.pack("!HH", 33, 111))
         client.say(INPUT, b"go\n")
         client.until(b"33 111\r\n")
@@ -77,10 +82,7 @@ os.dup2(os.open(f"/proc/self/fd/{at}", os.O_RDWR | os.O_NOCTTY), 1)
 os.write(1, b"closed\\n")
 """
     command = ["/usr/bin/python3", "-c", program]
-    with (
-        running(binary, tmp_path, command, terminal=True, stdin=True) as m,
-        attached(m) as client,
-    ):
+    with at_a_terminal(binary, tmp_path, command) as client:
         client.say(INPUT, b"go\n")
         client.until(b"hung up\r\n")
         client.say(INPUT, b"on\n")

@@ -22,14 +22,9 @@ from podrun.probe import command
 from podrun.probe.command import Entrance
 from podrun.probe.outcome import KEPT_BYTES, Outcome
 from podrun.probe.ready import readable
-from tests.node import Node, wait_until
+from tests.node import Node, pod_text, wait_until
 
-POD = """
-apiVersion: v1
-kind: Pod
-metadata: {{name: cmd}}
-spec:
-  terminationGracePeriodSeconds: 0
+SPEC = """
   {spec}
   containers:
   - name: a
@@ -40,7 +35,7 @@ spec:
 
 
 def started(node: Node, container: str = "", spec: str = "") -> ContainerRecord:
-    node.apply_text(POD.format(container=container, spec=spec))
+    node.apply_text(pod_text("cmd", SPEC.format(container=container, spec=spec)))
     return next(r for r in control.records(node.paths.runtime) if r.name == "a")
 
 

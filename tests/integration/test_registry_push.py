@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,8 +106,11 @@ def test_an_upload_that_is_cut_twice(repository: Repository, proxy: Misbehaving)
     ]
 
 
-def test_an_upload_that_creeps_is_given_up(repository: Repository, proxy: Misbehaving) -> None:
-    proxy.faults({"match": "^(PUT|PATCH)", "do": "keep", "after": 100})
+@pytest.mark.parametrize("fault", [{"do": "keep", "after": 100}, {"do": "swallow", "after": 10}])
+def test_an_upload_that_creeps_or_never_moves_is_given_up(
+    repository: Repository, proxy: Misbehaving, fault: dict[str, Any]
+) -> None:
+    proxy.faults({"match": "^(PUT|PATCH)", **fault})
     with pytest.raises(RegistryError, match="after 5 tries"):
         upload(repository)
 
@@ -132,27 +136,15 @@ def test_where_the_registry_does_not_tell_it_is_begun_anew(
     assert [method for method, _ in bodies(proxy)] == ["PUT", "PUT"]
 
 
-def test_a_forgotten_upload_session_is_opened_again(
-    repository: Repository, proxy: Misbehaving
+@pytest.mark.parametrize(
+    ("method", "status", "times"), [("PUT", 404, 1), ("POST", 503, 2), ("PUT", 503, 2)]
+)
+def test_a_forgotten_session_is_opened_again_and_a_busy_registry_asked_again(
+    repository: Repository, proxy: Misbehaving, method: str, status: int, times: int
 ) -> None:
-    proxy.faults({"match": "^PUT", "do": "answer", "status": 404, "times": 1})
+    proxy.faults({"match": f"^{method}", "do": "answer", "status": status, "times": times})
     upload(repository)
     assert stored(repository)
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_a_busy_registry_is_asked_again(
-    repository: Repository, proxy: Misbehaving, method: str
-) -> None:
-    proxy.faults({"match": f"^{method}", "do": "answer", "status": 503, "times": 2})
-    upload(repository)
-    assert stored(repository)
-
-
-def test_a_registry_that_never_takes_it(repository: Repository, proxy: Misbehaving) -> None:
-    proxy.faults({"match": "^(PUT|PATCH)", "do": "swallow", "after": 10})
-    with pytest.raises(RegistryError, match="after 5 tries"):
-        upload(repository)
 
 
 def test_a_wrong_digest_is_refused(repository: Repository) -> None:

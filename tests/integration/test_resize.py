@@ -6,14 +6,9 @@ import os
 from typing import Any
 
 from tests.integration.test_life import cgroup_value, status_of
-from tests.node import Node
+from tests.node import Node, pod_text
 
-POD = """
-apiVersion: v1
-kind: Pod
-metadata: {{name: size}}
-spec:
-  terminationGracePeriodSeconds: 1
+SPEC = """
   containers:
   - name: a
     image: localhost/host
@@ -28,7 +23,8 @@ IDLE = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
 def manifest(
     cpu: str = "100m", memory: str = "64Mi", request: str = "50m", script: str = IDLE
 ) -> str:
-    return POD.format(cpu=cpu, memory=memory, request=request, script=script)
+    spec = SPEC.format(cpu=cpu, memory=memory, request=request, script=script)
+    return pod_text("size", spec, grace=1)
 
 
 def condition(node: Node, type: str) -> dict[str, Any]:
@@ -70,16 +66,8 @@ def test_what_another_pod_needs_defers_until_it_is_gone(node: Node) -> None:
     node.apply_text(manifest())
     most = 1000 * (os.cpu_count() or 1)
     fields = f"resources: {{requests: {{cpu: {most - 600}m}}}}"
-    big = f"""
-apiVersion: v1
-kind: Pod
-metadata: {{name: big}}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers:
-  - {{name: c, image: localhost/host, command: [sleep, infinity], {fields}}}
-"""
-    node.apply_text(big)
+    big = f"{{name: c, image: localhost/host, command: [sleep, infinity], {fields}}}"
+    node.apply_text(pod_text("big", f"  containers: [{big}]"))
     node.apply_text(manifest(cpu="800m", request="700m"))
     pending = node.wait_until(lambda: condition(node, "PodResizePending"))
     assert (pending["status"], pending["reason"]) == ("True", "Deferred")

@@ -118,13 +118,19 @@ def test_giving_up_waiting(node: Node) -> None:
     node.podrun("delete", "slow", "--force")
 
 
-def test_deleted_meanwhile(node: Node) -> None:
+def restarting(node: Node, grace: int) -> subprocess.Popen[bytes]:
+    """The restart of a pod "slow" that does not heed TERM, under way."""
     stubborn = "trap '' TERM; echo set; while :; do sleep 0.05; done"
     text = pod("slow", container("a", stubborn))
-    node.apply_text(text.replace("terminationGracePeriodSeconds: 1", ""))
+    node.apply_text(text.replace("PeriodSeconds: 1", f"PeriodSeconds: {grace}"))
     node.wait_until(lambda: "set" in node.podrun("logs", "slow").stdout)
     waiting = node.popen("restart", "slow", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    node.wait_until(lambda: "Killing" in node.podrun("events", "slow").stdout)
+    node.wait_until(lambda: "Killing" in events_on_disk(node))
+    return waiting
+
+
+def test_deleted_meanwhile(node: Node) -> None:
+    waiting = restarting(node, grace=30)
     node.podrun("delete", "slow", "--force")
     out, err = waiting.communicate(timeout=20)
     assert (waiting.returncode, out) == (1, b"") and b"it was deleted" in err
@@ -132,12 +138,7 @@ def test_deleted_meanwhile(node: Node) -> None:
 
 def test_the_agent_is_killed_meanwhile(node: Node) -> None:
     """What was asked for is on disk: the next agent goes on with it."""
-    stubborn = "trap '' TERM; echo set; while :; do sleep 0.05; done"
-    text = pod("slow", container("a", stubborn))
-    node.apply_text(text.replace("PeriodSeconds: 1", "PeriodSeconds: 4"))
-    node.wait_until(lambda: "set" in node.podrun("logs", "slow").stdout)
-    waiting = node.popen("restart", "slow", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    node.wait_until(lambda: "Killing" in events_on_disk(node))
+    waiting = restarting(node, grace=4)
     node.kill_agent()
     _, err = waiting.communicate(timeout=20)
     assert waiting.returncode == 1 and b"the agent went away" in err

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from tests.integration.test_pod import run
-from tests.node import Node, wait_until
+from tests.node import Node, pod_text, wait_until
 
 SLEEP = "exec sleep 1000"
 
@@ -18,13 +18,7 @@ def pod(name: str, volume: str, *, limits: str = "", script: str = SLEEP, second
     image: localhost/host
     command: [sh, -c, "{second}"]
     volumeMounts: [{{name: v, mountPath: /v}}]""" * bool(second)
-    return f"""
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}}}
-spec:
-  restartPolicy: Never
-  terminationGracePeriodSeconds: 60
+    spec = f"""
   containers:
   - name: a
     image: localhost/host
@@ -33,8 +27,8 @@ spec:
     volumeMounts: [{{name: v, mountPath: /v}}]{other}
   volumes:
   - name: v
-    emptyDir: {{{volume}}}
-"""
+    emptyDir: {{{volume}}}"""
+    return pod_text(name, spec, grace=60, policy="Never")
 
 
 def test_memory_is_a_tmpfs_of_the_size_asked_for_shared_by_the_pod(node: Node) -> None:

@@ -164,43 +164,25 @@ def test_a_broken_probe_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("args", [("check",), ("reset", "--force")])
-def test_only_root(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    args: tuple[str, ...],
-) -> None:
-    cli = Cli(tmp_path, monkeypatch, capsys)
+def test_only_root(cli: Cli, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     done = cli("system", *args)
     assert done.code == 1 and "run it with sudo" in done.err
 
 
-def test_reset_asks_or_is_forced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cli = Cli(tmp_path, monkeypatch, capsys)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+def test_reset_asks_or_is_forced(cli: Cli, as_root: None) -> None:
     done = cli("system", "reset")
     assert done.code == 2 and "--force" in done.err
 
 
-def test_prune_asks_or_is_forced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cli = Cli(tmp_path, monkeypatch, capsys)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+def test_prune_asks_or_is_forced(cli: Cli, as_root: None) -> None:
     done = cli("system", "prune")
     assert done.code == 2 and "--force" in done.err
     done = cli("system", "prune", "--all", "--force")
     assert (done.code, done.out, done.err) == (0, "", "0 B freed\n")
 
 
-def test_prune_takes_what_belongs_to_no_pod(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cli = Cli(tmp_path, monkeypatch, capsys)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+def test_prune_takes_what_belongs_to_no_pod(cli: Cli, as_root: None) -> None:
     kept = cli.pod("web").paths
     kept.logs.mkdir(parents=True)
     logs, pods = cli.paths.log / "pods", cli.paths.pods
@@ -221,10 +203,7 @@ def test_prune_takes_what_belongs_to_no_pod(
     assert cli("system", "prune", "--force").out == ""
 
 
-def test_df_and_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cli = Cli(tmp_path, monkeypatch, capsys)
+def test_df_and_version(cli: Cli) -> None:
     assert cli("system", "df").out.splitlines()[0].split() == [
         "TYPE", "COUNT", "ACTIVE", "SIZE", "RECLAIMABLE",
     ]  # fmt: skip

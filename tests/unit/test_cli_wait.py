@@ -60,10 +60,14 @@ def test_wait_for_exit_of_a_failed_init_container(cli: Cli) -> None:
     assert cli("wait", "job", "--for=exit").code == 4
 
 
-def test_waiting_for_what_will_never_be(cli: Cli) -> None:
-    stored = cli.pod("job", policy="Never")
-    cli.ends(stored.facts, "app", 1, at=time.time())
+def ended_job(cli: Cli, code: int, policy: str = "Never") -> None:
+    stored = cli.pod("job", policy=policy)
+    cli.ends(stored.facts, "app", code, at=time.time())
     cli.save(stored)
+
+
+def test_waiting_for_what_will_never_be(cli: Cli) -> None:
+    ended_job(cli, 1)
     done = cli("wait", "job", "--for=condition=Ready")
     assert done.code == 1 and "has ended (Failed)" in done.err
 
@@ -85,18 +89,14 @@ def test_a_phase_that_will_never_be(cli: Cli, what: str) -> None:
 
 
 def test_a_pod_that_went_well_will_not_run_again(cli: Cli) -> None:
-    stored = cli.pod("job", policy="Never")
-    cli.ends(stored.facts, "app", 0, at=time.time())
-    cli.save(stored)
+    ended_job(cli, 0)
     done = cli("wait", "job", "--for=phase=Running")
     assert done.code == 1 and "has ended (Succeeded): it will not be Running" in done.err
     assert cli("wait", "job", "--for=phase=Succeeded").code == 0
 
 
 def test_what_restarts_may_still_succeed(cli: Cli) -> None:
-    stored = cli.pod("job", policy="OnFailure")
-    cli.ends(stored.facts, "app", 7, at=time.time())
-    cli.save(stored)
+    ended_job(cli, 7, policy="OnFailure")
     assert cli("wait", "job", "--for=phase=Succeeded", "--timeout", "60ms").code == 124
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import msgspec
+import pytest
 
 from podrun.pod.events import Event, events, merge
 from podrun.pod.facts import Facts, Trouble
@@ -186,24 +188,18 @@ def test_the_list_is_bounded_and_keeps_the_newest() -> None:
 # hooks, probes, requests
 
 
-def test_a_failed_liveness_probe_is_told_with_what_follows() -> None:
-    watch = watched(Node(pod(container("app", liveness_probe=probe(failure=1)))))
-    watch.node.try_probe("app", "liveness", "failure", "connection refused")
+@pytest.mark.parametrize(
+    ("kind", "policy", "promise"),
+    [("liveness", "Always", ", will be restarted"), ("startup", "Never", "")],
+)
+def test_a_failed_probe_is_told_with_what_follows(kind: str, policy: str, promise: str) -> None:
+    probes: dict[str, Any] = {f"{kind}_probe": probe(failure=1)}
+    watch = watched(Node(pod(container("app", **probes), policy=policy)))
+    watch.node.try_probe("app", kind, "failure", "connection refused")
     watch.node.settle()
     assert watch.told() == [
-        ("Unhealthy", "Liveness probe failed: connection refused"),
-        ("Killing", "Container app failed liveness probe, will be restarted"),
-    ]
-
-
-def test_with_never_a_failed_probe_promises_no_restart() -> None:
-    app = container("app", startup_probe=probe(failure=1))
-    watch = watched(Node(pod(app, policy="Never")))
-    watch.node.try_probe("app", "startup", "failure", "timeout")
-    watch.node.settle()
-    assert watch.told() == [
-        ("Unhealthy", "Startup probe failed: timeout"),
-        ("Killing", "Container app failed startup probe"),
+        ("Unhealthy", f"{kind.title()} probe failed: connection refused"),
+        ("Killing", f"Container app failed {kind} probe{promise}"),
     ]
 
 

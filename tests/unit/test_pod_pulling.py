@@ -108,14 +108,19 @@ def test_a_failed_pull_holds_nobody_up() -> None:
     assert node.live() == ["b"]
 
 
-def test_restarts_are_not_held_up_by_the_pulls_of_others() -> None:
-    node = settled(pod("a", "b"))
+def while_it_waits(node: Node, waits: str, ends: str) -> None:
+    """``waits`` ends and waits for its image; then ``ends`` does, and has its own."""
     node.pulls["busybox"] = PENDING
-    node.exits("a", 1)
+    node.exits(waits, 1)
     node.settle()
     del node.pulls["busybox"]
-    node.exits("b", 1)
+    node.exits(ends, 1)
     node.settle()
+
+
+def test_restarts_are_not_held_up_by_the_pulls_of_others() -> None:
+    node = settled(pod("a", "b"))
+    while_it_waits(node, "a", "b")
     assert node.live() == ["b"]
     node.pull_ends("a")
     node.settle()
@@ -135,12 +140,7 @@ def test_init_containers_get_their_images_one_after_another() -> None:
 def test_a_sidecar_that_waits_for_its_image_holds_up_no_init_container() -> None:
     sidecar = container("proxy", sidecar=True)
     node = settled(pod("app", init=[sidecar, "one"]))
-    node.pulls["busybox"] = PENDING
-    node.exits("proxy", 1)
-    node.settle()
-    del node.pulls["busybox"]
-    node.exits("one", 1)
-    node.settle()
+    while_it_waits(node, "proxy", "one")
     assert node.live() == ["one"]
 
 
