@@ -24,6 +24,7 @@ import msgspec
 from podrun.agent import pullworker, worker
 from podrun.agent.node import Node
 from podrun.pod.pulling import Found
+from podrun.probe.ready import readable
 
 if TYPE_CHECKING:
     from podrun.registry.credentials import PullSecret
@@ -107,13 +108,13 @@ class _Download:
         try:
             while (answer := await forked.lines.next()) is not None and "layers" in answer:
                 self._tell(answer["layers"])
-            await worker.ended(forked.pidfd, is_child=True)
+            await readable(forked.pidfd)
         except BaseException:
             _kill(forked)
             raise
         finally:
             forked.close()
-            os.close(forked.pidfd)
+            worker.reap_later(forked.pidfd)
         return answer
 
     def _tell(self, layers: Layers) -> None:
@@ -123,17 +124,8 @@ class _Download:
 
 
 def _kill(forked: worker.Forked) -> None:
-    """The worker and, since it leads a session, all that it has forked. Reaped when it is over."""
+    """The worker and, since it leads a session, all that it has forked."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(forked.pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):  # it did not come to lead one
         signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
-    loop, pidfd = asyncio.get_running_loop(), os.dup(forked.pidfd)
-
-    def reap() -> None:
-        loop.remove_reader(pidfd)
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
-        os.close(pidfd)
-
-    loop.add_reader(pidfd, reap)

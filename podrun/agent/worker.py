@@ -71,8 +71,12 @@ async def ended(pidfd: int, *, is_child: bool) -> None:
     """Until that process has ended; a child of ours is reaped. The descriptor stays open."""
     await readable(pidfd)
     if is_child:
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+        _reap(pidfd)
+
+
+def _reap(pidfd: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
 
 
 class Forked:
@@ -138,8 +142,7 @@ def reap_later(pidfd: int) -> None:
 
     def reap() -> None:
         loop.remove_reader(pidfd)
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+        _reap(pidfd)
         os.close(pidfd)
 
     loop.add_reader(pidfd, reap)
