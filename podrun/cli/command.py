@@ -111,6 +111,11 @@ class VerbGroup(Helped, click.Group):
         kwargs["context_settings"] = {**_SETTINGS, **(kwargs.get("context_settings") or {})}
         super().__init__(*args, **kwargs)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a verb of its own the help, which is no error: not as click 8.2 has it."""
+        alone = not args and not ctx.resilient_parsing
+        return super().parse_args(ctx, ["--help"] if alone else args)
+
 
 def verb(
     name: str, *examples: str, settings: dict[str, Any] | None = None

@@ -13,6 +13,7 @@ from podrun.cli.command import VerbGroup, option
 from podrun.cli.output import Output, as_text, output_option
 from podrun.cli.root import require_root
 from podrun.cli.table import table
+from podrun.cli.width import columns, row
 from podrun.errors import UsageError
 from podrun.node import config
 
@@ -48,11 +49,14 @@ def check(output: Output) -> int:
 
 
 def _print_check(level: str, name: str, detail: str, hint: str) -> None:
-    colour = "NO_COLOR" not in os.environ and sys.stdout.isatty()
-    mark = click.style(f"{level:<5}", fg=_COLOURS[level], bold=level != "ok")
-    click.echo(f"{mark} {name:<22} {' '.join(detail.split())}", color=colour)
+    """``net.ipv6.conf.all.forwarding`` is the longest name. What does not fit goes below."""
+    mark = f"{level:<5}"
+    first, *rest = row(f"{mark} {name:<28} ", " ".join(detail.split()), columns())
+    if "NO_COLOR" not in os.environ and sys.stdout.isatty():
+        first = first.replace(mark, click.style(mark, fg=_COLOURS[level], bold=level != "ok"), 1)
+    click.echo("\n".join([first, *rest]))
     if hint and level != "ok":
-        click.echo(f"{'':<5} {'':<22} → {hint}")
+        click.echo("\n".join(row(f"{'':<34} ", f"→ {hint}", columns())).lstrip("\n"))
 
 
 def _print(value: Any, output: Output) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from podrun.cli import system
 from podrun.cli.eventtable import EventQuery, _row
 from podrun.cli.table import table
 from podrun.cli.width import hanging
@@ -80,6 +81,24 @@ def test_in_a_pipe_nothing_is_wrapped(cli: Cli) -> None:
 def test_what_can_be_wrapped_fits_a_narrow_terminal(cli: Cli, verb: tuple[str, ...]) -> None:
     for line in on_terminal(cli, 40, *verb):
         assert len(line) <= 40 or len(line.split()) <= 2, line  # a name, and one long word
+
+
+def test_a_check_fits_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(system, "columns", lambda: 40)
+    system._print_check("warn", "capabilities", "nobody can be protected from it", "go on")
+    assert capsys.readouterr().out.splitlines() == [
+        "warn  capabilities",
+        "    nobody can be protected from it",
+        "    → go on",
+    ]
+
+
+@pytest.mark.parametrize("group", ["image", "system"])
+def test_a_group_alone_shows_its_help(cli: Cli, group: str) -> None:
+    lines = on_terminal(cli, 40, group)
+    assert lines[0].startswith(f"Usage: podrun {group}") and max(map(len, lines)) <= 40
 
 
 def test_explain_in_a_pipe(cli: Cli) -> None:
