@@ -36,7 +36,7 @@ class Lines:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._buffer = b""
+        self._buffer = bytearray()  # grows in place: a long line is not copied for each piece
         self._closed = False
         os.set_blocking(fd, False)
 
@@ -49,7 +49,8 @@ class Lines:
             seen = len(self._buffer)
             await self._fill()
             end = self._buffer.find(b"\n", seen)
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
         try:
             return msgspec.json.decode(line, type=dict[str, Any])
         except msgspec.MsgspecError as error:
