@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from podrun.image import oci, platform
+from podrun.image.limits import named
 from podrun.image.streams import CHUNK, Readable, compression, plain, read_exactly, sniff
 from podrun.image.types import BadArchive
 from podrun.linux.openat import INSIDE, openat2
@@ -118,7 +119,7 @@ def document(archive: Archive, name: str, limit: int) -> bytes:
     with archive.open(name) as file:
         data = read_exactly(file, limit + 1)
     if len(data) > limit:
-        raise BadArchive(f"{name} has more than {limit} bytes (limit: document_bytes)")
+        raise BadArchive(f"{name} has more than {limit} bytes ({named('document_bytes')})")
     return data
 
 

@@ -57,7 +57,7 @@ def take_in(
     source, kind = sniff(source)
     keep = as_is or kind in _SUFFIX
     outer = Intake(source, limits.bytes, sink if keep else None, tell)
-    inner = Intake(plain(outer, kind), limits.bytes, None if keep else sink)
+    inner = Intake(plain(outer, kind, limits), limits.bytes, None if keep else sink)
     content: Intake = inner if kind else outer
     entries = unpack(content, root, lowers, limits, need_end=need_end)
     while outer.read(CHUNK):
