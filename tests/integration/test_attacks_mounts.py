@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_hostile_image import Start, root, start
+from tests.integration.test_hostile_image import Start, launch, root, start
 from tests.integration.test_rights import IDLE, inside, pod
 from tests.node import Node
 
-__all__ = ["root", "start"]  # fixtures
+__all__ = ["launch", "root", "start"]  # fixtures
 
 #: exchanges a directory for a link, and back, as fast as it can (RENAME_EXCHANGE of renameat2(2))
 SWAP = """

@@ -90,8 +90,8 @@ def test_output_beyond_10_kib_is_read_and_forgotten(plain: ContainerRecord) -> N
 
 def test_what_goes_on_in_the_background_is_not_waited_for(plain: ContainerRecord) -> None:
     begun = time.monotonic()
-    assert run(plain, "sh", "-c", "sleep 5 & echo done") == Outcome("success", "done\n")
-    assert time.monotonic() - begun < 4
+    assert run(plain, "sh", "-c", "sleep 100 & echo done") == Outcome("success", "done\n")
+    assert time.monotonic() - begun < 20
 
 
 def test_it_runs_in_every_namespace_and_cgroup_of_the_container(plain: ContainerRecord) -> None:
