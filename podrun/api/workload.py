@@ -37,7 +37,6 @@ class JobSpec(Object, kw_only=True, frozen=True):
     ttl_seconds_after_finished: int | None = None
     suspend: bool | None = None
     completion_mode: str = ""  # NonIndexed
-    selector: LabelSelector | None = None
     template: PodTemplateSpec = PodTemplateSpec()
 
 
@@ -49,7 +48,7 @@ class JobStatus(Object, kw_only=True, frozen=True):
     start_time: str = ""
     completion_time: str = ""
     conditions: tuple[Condition, ...] = ()
-    # Pods that are counted in succeeded or failed, and not yet released: none is counted twice.
+    # Of pods that still exist: uids of those in succeeded and failed; none is counted twice.
     uncounted_terminated_pods: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 

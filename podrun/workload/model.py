@@ -8,6 +8,10 @@ Each controller is one function in a file of its own. It keeps nothing: what it 
 the object's status. It may be asked again at any time, also when nothing of its last answer has
 been carried out yet; a pod it wants is one it does not see. The pod core knows nothing of them:
 a pod belongs to one by its ``metadata.ownerReferences``.
+
+What a step says is carried out in this order: the status is written (durably), pods are deleted,
+pods are created, the events are told. ``pods`` must be all that the object has, also those that are
+being deleted: one that is missing is taken to be gone.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ class PodView(msgspec.Struct, frozen=True):
     ready_since: float | None = None  # None: it is not ready
     finished_at: float | None = None  # of a pod that is Succeeded or Failed
     deleting: bool = False
+    restarts: int = 0  # of all its containers together
 
     @property
     def uid(self) -> str:
