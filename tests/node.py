@@ -213,6 +213,8 @@ class Node:
     def delete_pods(self) -> None:
         if self.paths.pods.is_dir() and any(self.paths.pods.iterdir()):
             self.podrun("delete", "pods", "--all", "-A", "--force", timeout=90)
+        for kept in (self.paths.objects, self.paths.claims):
+            shutil.rmtree(kept, ignore_errors=True)
 
     def traces(self) -> list[leaks.Trace]:
         return [trace for trace in leaks.snapshot() if trace.marked([self.mark])]

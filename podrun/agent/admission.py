@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from podrun.api.admit import admit
+from podrun.api.kinds import BY_NAME
 from podrun.api.load import LoadedObject
-from podrun.api.objects import convert, describe
+from podrun.api.objects import AnyObject, convert, describe
 from podrun.api.pod import Pod
 from podrun.errors import UsageError
 
@@ -38,6 +39,13 @@ class Admitted(msgspec.Struct, frozen=True):
     @property
     def pods(self) -> tuple[Pod, ...]:
         return tuple(each for each in self.objects if isinstance(each, Pod))
+
+    @property
+    def others(self) -> tuple[AnyObject, ...]:
+        """In the order of KINDS: what others refer to comes first."""
+        order = list(BY_NAME)
+        found = [each for each in self.objects if not isinstance(each, Pod)]
+        return tuple(sorted(found, key=lambda each: order.index(each.kind)))
 
 
 def from_wire(answer: dict[str, Any]) -> Admitted:

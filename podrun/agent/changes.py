@@ -19,12 +19,14 @@ import msgspec
 
 from podrun.agent import admission, protocol, worker
 from podrun.agent.admission import Admitted, Source
+from podrun.agent.objects import Key, key_of
 from podrun.agent.podstore import StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.restarts import Restart
 from podrun.api.change import Effect, compare
+from podrun.api.objects import AnyObject, describe
 from podrun.api.pod import Pod
-from podrun.errors import NotFound, WaitTimeout
+from podrun.errors import NotFound, UsageError, WaitTimeout
 from podrun.pod.events import Event
 from podrun.pod.facts import Deletion, Facts, Gate
 from podrun.pod.progress import is_ready, obstacle, started_once
@@ -56,7 +58,11 @@ class Changes:
         admitted = await self._admitted(protocol.split(request, payload), request.namespace)
         for note in admitted.notes:
             self._progress({"note": note})
+        prepared = self._agent.objects.prepare(admitted.others)
         self._agent.capacity.check(admitted.pods)
+        self._agent.objects.keep(prepared, request.owner_gid)
+        for each in prepared:
+            self._progress({**_named(each.thing), "result": each.result})
         tasks = await self._accept_all(admitted.pods, request.owner_gid)
         if request.wait != "none":
             done = started_once if request.wait == "started" else _ready_or_over
@@ -150,12 +156,13 @@ class Changes:
         if task.facts.unfit is not None:
             self._agent.capacity.review()  # it may fit as it is now
         task.changed()
-        task.wake()
+        task.objects_changed()  # a volume may show its labels and annotations
 
     # ── delete ──────────────────────────────────────────────────────────────────────────────────
 
     async def delete(self, request: protocol.Delete) -> dict[str, Any]:
         """Unknown uids are gone already. Raises WaitTimeout; the deletion goes on."""
+        keys = _keys(request)
         tasks = [self._agent.tasks[uid] for uid in request.uids if uid in self._agent.tasks]
         for task in tasks:
             self._delete(task, request.grace_seconds)
@@ -163,6 +170,10 @@ class Changes:
             await self._wait(tasks, lambda task: task.released, request.timeout)
         for task in tasks:
             self._say(task, result="deleted")
+        self._agent.objects.delete(keys)
+        for kind, namespace, name in keys:
+            named = {"object": f"{kind.singular}/{name}", "namespace": namespace}
+            self._progress({**named, "result": "deleted"})
         return {}
 
     def _delete(self, task: PodTask, grace: int | None) -> None:
@@ -269,6 +280,19 @@ def _cannot_become_ready(pod: Pod, facts: Facts) -> bool:
     from podrun.pod.outcome import outcome
 
     return facts.deletion is not None or bool(outcome(pod, facts)) or bool(obstacle(pod, facts))
+
+
+def _keys(request: protocol.Delete) -> list[Key]:
+    """Raises UsageError."""
+    try:
+        return [key_of(each.kind, each.namespace, each.name) for each in request.objects]
+    except KeyError as error:
+        raise UsageError(f"podrun has no kind {error}") from None
+
+
+def _named(thing: AnyObject) -> dict[str, Any]:
+    meta = thing.metadata
+    return {"object": describe(thing), "namespace": meta.namespace, "uid": meta.uid}
 
 
 def _object(stored: StoredPod) -> dict[str, Any]:

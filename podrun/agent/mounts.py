@@ -10,6 +10,7 @@ from podrun.api.pod import Container, Pod, VolumeMount
 from podrun.api.pod import Volume as PodVolume
 from podrun.container.spec import VolumeMount as Mount
 from podrun.errors import PodrunError
+from podrun.pod.projection import in_memory, is_projection
 from podrun.pod.resources import pod_figures, pod_pages
 from podrun.volume.spec import Volume
 
@@ -22,6 +23,8 @@ def volumes(pod: Pod) -> tuple[Volume, ...]:
             found.append(Volume(volume.name, "hostPath", host.path, host.type or ""))
         elif volume.image is not None:
             found.append(Volume(volume.name, "image"))
+        elif is_projection(volume):
+            found.append(Volume(volume.name, "projected", memory=in_memory(volume)))
         else:
             found.append(_empty_dir(pod, volume))
     return tuple(found)
@@ -54,7 +57,7 @@ def mounts(
         Mount(
             volume=by_name[mount.name],
             target=mount.mount_path,
-            read_only=mount.read_only,
+            read_only=mount.read_only or by_name[mount.name].kind == "projected",
             sub_path=_sub_path(container, mount),
             lowers=lowers.get(mount.name, ()),
         )

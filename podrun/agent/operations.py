@@ -10,7 +10,7 @@ from typing import NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from podrun.agent import logrotate, mounts, profiles, rights, translate
+from podrun.agent import logrotate, mounts, profiles, projections, rights, translate
 from podrun.agent.localimages import found_of
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
@@ -35,9 +35,17 @@ def create_sandbox(node: Node, stored: StoredPod, attempt: int) -> tuple[str, ..
     owner = rights.volume_owner(stored.pod)
     for volume in mounts.volumes(stored.pod):
         volumes.make(volume, stored.paths, owner)
+    projections.write(node, stored)
     spec = translate.sandbox_spec(node.config, stored.pod, attempt, node.name, node.host_ips)
     spec = replace(spec, seccomp=profiles.of_pause(node.paths))
     return sandbox.create(node.config, node.paths, stored.paths, spec).ips
+
+
+def write_projections(node: Node, stored: StoredPod) -> None:
+    """Once more, for a pod that has its volumes. Raises PodrunError."""
+    with sandbox.locked(stored.paths):
+        if sandbox.read(stored.paths) is not None:
+            projections.write(node, stored)
 
 
 def stop_sandbox(node: Node, stored: StoredPod) -> None:

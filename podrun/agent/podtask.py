@@ -23,6 +23,7 @@ from typing import Any
 from podrun.agent.execution import Execution
 from podrun.agent.handlers import Handlers
 from podrun.agent.hooks import Hooks
+from podrun.agent.liveupdate import LiveUpdate
 from podrun.agent.node import Node
 from podrun.agent.podpulls import PodPulls
 from podrun.agent.podstore import PodStore, StoredPod
@@ -34,6 +35,7 @@ from podrun.pod.actions import ReleasePod, StartContainer
 from podrun.pod.events import Event, events, merge
 from podrun.pod.facts import Facts
 from podrun.pod.hooks import forget_unfinished
+from podrun.pod.missing import forget_missing
 from podrun.pod.plan import plan
 from podrun.pod.pulling import forget_unfinished_pulls
 from podrun.pod.resources import Amounts
@@ -79,6 +81,7 @@ class PodTask:
         self._pulls = PodPulls(
             node, stored, pulls or Pulls(node), self.happened, self.tell, self._pull_goes_on
         )
+        self._live = LiveUpdate(node, stored, self.tell)
         save = partial(self.changed, durable=True)
         self._execution = Execution(
             node, stored, self._watch, self._hooks, self._pulls, save, taken
@@ -90,6 +93,12 @@ class PodTask:
 
     def wake(self) -> None:
         """Something changed: plan again."""
+        self._wake.set()
+
+    def objects_changed(self) -> None:
+        """What the pod refers to, or what it tells of itself, has changed: it is looked at anew."""
+        forget_missing(self.facts)
+        self._live.ask()
         self._wake.set()
 
     def happened(self) -> None:
@@ -142,6 +151,7 @@ class PodTask:
         forget_unfinished(self.facts)
         forget_unfinished_pulls(self.facts)
         self._watch.adopt(time.time())
+        self._live.ask()  # the last agent may have died between an object and its files
         with contextlib.suppress(OSError):  # a full disk keeps no agent from starting
             self.changed()
 
@@ -186,6 +196,7 @@ class PodTask:
 
     def _release(self) -> None:
         self.released = True
+        self._live.close()
         self._pulls.close()
         self._prober.close()
         self._hooks.close()

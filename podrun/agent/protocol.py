@@ -30,9 +30,20 @@ class Apply(msgspec.Struct, tag="apply", tag_field="verb", rename="camel", froze
     timeout: float | None = None
 
 
+class ObjectKey(msgspec.Struct, frozen=True):
+    """Of an object that is no pod. ``kind`` as in manifests: ConfigMap."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
 class Delete(msgspec.Struct, tag="delete", tag_field="verb", rename="camel", frozen=True):
+    """Pods by uid, and other objects by name."""
+
     version: int
     uids: tuple[str, ...]
+    objects: tuple[ObjectKey, ...] = ()
     grace_seconds: int | None = None
     wait: bool = True
     timeout: float | None = None

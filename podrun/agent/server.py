@@ -20,6 +20,8 @@ from podrun.agent.client import MAX_REQUEST
 from podrun.agent.imagegc import ImageGc
 from podrun.agent.logrotate import LogRotation
 from podrun.agent.node import Node
+from podrun.agent.objects import Objects
+from podrun.agent.objectstore import ObjectStore
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.pulls import Pulls
@@ -49,6 +51,7 @@ class Agent:
         self._pulls = Pulls(node)
         self._image_gc = ImageGc(node, lambda: [task.stored for task in self.tasks.values()])
         self.capacity = Capacity(node, self.tasks.values)
+        self.objects = Objects(ObjectStore(node.paths), self.tasks.values)
         self._storage = StorageWatch(self.tasks.values)
         self._clients = 0
         self._long_requests = asyncio.Semaphore(_LONG_REQUESTS)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec.structs import replace
 
 from podrun.api import quantity
 from podrun.api.amounts import amounts, as_quantity, effective
 from podrun.api.hugepages import is_pages
 from podrun.api.pod import (
+    ConfigMapVolumeSource,
     Container,
     ContainerPort,
     ContainerResizePolicy,
+    DownwardAPIProjection,
+    DownwardAPIVolumeSource,
     EmptyDirVolumeSource,
     HTTPGetAction,
     Lifecycle,
     LifecycleHandler,
+    ObjectFieldSelector,
     Pod,
     PodSecurityContext,
     PodSpec,
     Probe,
+    ProjectedVolumeSource,
     ResourceRequirements,
+    SecretVolumeSource,
     Volume,
 )
 
@@ -159,12 +167,54 @@ def _canonical(text: str) -> str:
 
 def _volume(volume: Volume) -> Volume:
     """No source at all means an emptyDir."""
+    if volume == Volume(name=volume.name):
+        return replace(volume, empty_dir=EmptyDirVolumeSource())
     host_path, image = volume.host_path, volume.image
-    if host_path is None and image is None:
-        return replace(volume, empty_dir=volume.empty_dir or EmptyDirVolumeSource())
     if image is not None:
         policy = image.pull_policy or default_pull_policy(image.reference)
         image = replace(image, pull_policy=policy)
     if host_path is not None:
         host_path = replace(host_path, type=host_path.type or "")
-    return replace(volume, host_path=host_path, image=image)
+    return replace(
+        volume,
+        host_path=host_path,
+        image=image,
+        config_map=_with_mode(volume.config_map),
+        secret=_with_mode(volume.secret),
+        projected=_projected(_with_mode(volume.projected)),
+        downward_api=_downward(_with_mode(volume.downward_api)),
+    )
+
+
+_Moded = TypeVar(
+    "_Moded",
+    ConfigMapVolumeSource,
+    SecretVolumeSource,
+    ProjectedVolumeSource,
+    DownwardAPIVolumeSource,
+)
+_Downward = TypeVar("_Downward", DownwardAPIVolumeSource, DownwardAPIProjection)
+
+
+def _with_mode(source: _Moded | None) -> _Moded | None:
+    if source is None or source.default_mode is not None:
+        return source
+    return replace(source, default_mode=0o644)
+
+
+def _projected(source: ProjectedVolumeSource | None) -> ProjectedVolumeSource | None:
+    if source is None:
+        return None
+    parts = (replace(part, downward_api=_downward(part.downward_api)) for part in source.sources)
+    return replace(source, sources=tuple(parts))
+
+
+def _downward(source: _Downward | None) -> _Downward | None:
+    if source is None:
+        return None
+    items = (replace(item, field_ref=field_ref(item.field_ref)) for item in source.items)
+    return replace(source, items=tuple(items))
+
+
+def field_ref(ref: ObjectFieldSelector | None) -> ObjectFieldSelector | None:
+    return ref and replace(ref, api_version=ref.api_version or "v1")

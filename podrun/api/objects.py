@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from podrun.api import defaults, validate
+from podrun.api import defaults, defaults_objects, validate, validate_objects
 from podrun.api.configuration import ConfigMap, PersistentVolumeClaim, Secret
 from podrun.api.kinds import BY_NAME, Kind
 from podrun.api.meta import ObjectMeta
@@ -19,14 +19,28 @@ AnyObject = Pod | ConfigMap | Secret | PersistentVolumeClaim | Job | Deployment 
 
 
 class Handling(NamedTuple):
-    """``defaults`` gets the object with its namespace; ``problems`` with its defaults."""
+    """``defaults`` gets the object with its namespace; ``problems`` with its defaults;
+    ``update_problems`` the stored one and the new one, both with defaults."""
 
     type: type[Any]
     defaults: Callable[[Any], Any]
     problems: Callable[[Any], Iterable[Problem]]
+    update_problems: Callable[[Any, Any], Iterable[Problem]] = lambda old, new: ()
 
 
 HANDLING = {
+    "ConfigMap": Handling(
+        ConfigMap,
+        defaults_objects.config_map,
+        validate_objects.config_map,
+        validate_objects.immutable_update,
+    ),
+    "Secret": Handling(
+        Secret,
+        defaults_objects.secret,
+        validate_objects.secret,
+        validate_objects.immutable_update,
+    ),
     "Pod": Handling(Pod, defaults.with_defaults, validate.validate),
 }
 
@@ -58,6 +72,11 @@ def with_metadata(thing: AnyObject, metadata: ObjectMeta) -> AnyObject:
 def problems(thing: AnyObject) -> list[Problem]:
     """All that is wrong with an object that has its defaults."""
     return list(HANDLING[thing.kind].problems(thing))
+
+
+def update_problems(old: AnyObject, new: AnyObject) -> list[Problem]:
+    """Why ``new`` cannot take the place of ``old``, both with their defaults."""
+    return list(HANDLING[new.kind].update_problems(old, new))
 
 
 def describe(thing: AnyObject) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from podrun.api import hugepages, names
-from podrun.api.pod import HostAlias, Pod, PodDNSConfig, PodSpec, Volume
+from podrun.api.pod import HostAlias, ObjectMeta, Pod, PodDNSConfig, PodSpec, Volume
 from podrun.api.problem import Problem
 from podrun.api.validate_container import containers
+from podrun.api.validate_projection import projection
 from podrun.api.validate_resources import amount, whole_resources
 from podrun.api.validate_rules import (
     MAX_INT32,
@@ -34,22 +35,22 @@ _NAMESERVERS, _SEARCHES, _SEARCH_CHARACTERS = 3, 32, 2048
 
 def validate(pod: Pod) -> list[Problem]:
     """Every problem of ``pod`` (with defaults), with its path; an empty list when it is valid."""
-    return [*_metadata(pod), *_spec(pod.spec)]
+    return [*metadata(pod.metadata), *_spec(pod.spec)]
 
 
-def _metadata(pod: Pod) -> Iterator[Problem]:
-    metadata = pod.metadata
-    if not metadata.name:
+def metadata(meta: ObjectMeta) -> Iterator[Problem]:
+    """The rules for every kind of object."""
+    if not meta.name:
         yield required("metadata.name", "podrun makes up no names")
     else:
-        yield from check("metadata.name", metadata.name, names.dns_subdomain)
-    yield from check("metadata.namespace", metadata.namespace, names.dns_label)
-    yield from labels("metadata.labels", metadata.labels)
-    for key in metadata.annotations:
+        yield from check("metadata.name", meta.name, names.dns_subdomain)
+    yield from check("metadata.namespace", meta.namespace, names.dns_label)
+    yield from labels("metadata.labels", meta.labels)
+    for key in meta.annotations:
         yield from check(
             f"metadata.annotations[{key}]", key, lambda k: names.qualified_name(k.lower())
         )
-    size = sum(len(k.encode()) + len(v.encode()) for k, v in metadata.annotations.items())
+    size = sum(len(k.encode()) + len(v.encode()) for k, v in meta.annotations.items())
     if size > _ANNOTATIONS_BYTES:
         yield Problem(
             "metadata.annotations", f"Too long: may not be more than {_ANNOTATIONS_BYTES} bytes"
@@ -98,6 +99,7 @@ def _volumes(spec: PodSpec) -> Iterator[Problem]:
             yield required(f"{path}.name")
         else:
             yield from check(f"{path}.name", volume.name, names.dns_label)
+        yield from projection(path, volume, [each.name for each in spec.all_containers])
         yield from _source(path, volume)
         if volume.empty_dir is not None:
             yield from _medium(f"{path}.emptyDir.medium", volume.empty_dir.medium, spec)
@@ -106,6 +108,9 @@ def _volumes(spec: PodSpec) -> Iterator[Problem]:
 def _source(path: str, volume: Volume) -> Iterator[Problem]:
     sources = {
         "emptyDir": volume.empty_dir, "hostPath": volume.host_path, "image": volume.image,
+        "configMap": volume.config_map, "secret": volume.secret, "projected": volume.projected,
+        "downwardAPI": volume.downward_api,
+        "persistentVolumeClaim": volume.persistent_volume_claim,
     }  # fmt: skip
     given = [name for name, source in sources.items() if source is not None]
     for name in given[1:]:

@@ -6,7 +6,8 @@ import msgspec
 
 
 class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``kind`` is emptyDir, hostPath or image; ``path`` and ``path_type`` belong to hostPath.
+    """``kind`` is emptyDir, hostPath, image or projected (a directory of files that podrun writes:
+    configMap, secret, …); ``path`` and ``path_type`` belong to hostPath.
 
     The layers of an image volume are found anew for every container (``VolumeMount.lowers``).
     """
@@ -15,6 +16,6 @@ class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
     path: str = ""
     path_type: str = ""
-    memory: bool = False  # an emptyDir in a tmpfs
+    memory: bool = False  # in a tmpfs: an emptyDir, or projected
     page_bytes: int = 0  # an emptyDir in a hugetlbfs of pages of this size
     size_bytes: int = 0  # of that file system; 0: a tmpfs has half of the machine's memory

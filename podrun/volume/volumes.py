@@ -3,6 +3,7 @@
 emptyDir   a directory of the pod, 0777 whatever the umask, gone with the pod; or a tmpfs or
            hugetlbfs there
 hostPath   a path of the host, checked against its type; never removed
+projected  a directory of the pod, or a tmpfs there, whose files podrun.volume.projected writes
 image      layers, put together for each container by itself (podrun.container.imagevolume)
 """
 
@@ -34,6 +35,8 @@ def make(volume: Volume, pod: PodPaths, owner: GroupOwner | None = None) -> None
     """
     if volume.kind == "emptyDir":
         _make_empty_dir(volume, pod.volume(volume.name), owner)
+    elif volume.kind == "projected":
+        _make_empty_dir(volume, pod.volume(volume.name), None)
     elif volume.kind == "hostPath":
         _make_host_path(volume)
 

@@ -207,7 +207,7 @@ def test_what_is_wrong_with_a_field(fields: str, problem: str) -> None:
     [
         ("containers: {}", "spec.containers: expected a list, got a mapping"),
         ("ephemeralContainers: [{}]", "spec.ephemeralContainers: podrun does not support this field yet"),
-        ("volumes: [{name: a, projected: {}}]", "spec.volumes[0].projected: podrun does not support this field yet"),
+        ("volumes: [{name: a, nfs: {}}]", "spec.volumes[0].nfs: podrun does not support this field yet"),
         (
             "volumes: [{name: a, ephemeral: {}}]",
             "spec.volumes[0].ephemeral: podrun does not support this field yet",
@@ -226,12 +226,12 @@ def test_what_is_wrong_with_the_spec(spec: str, problem: str) -> None:
 
 
 def test_all_problems_are_told_not_only_the_first() -> None:
-    text = _HEAD + "spec:\n  a: 1\n  b: 2\n---\nkind: Pod\n---\nkind: Secret\n"
+    text = _HEAD + "spec:\n  a: 1\n  b: 2\n---\nkind: Pod\n---\nkind: Service\n"
     assert _problems(text) == [
         "f.yaml:5: spec.a: unknown field",
         "f.yaml:6: spec.b: unknown field",
         "f.yaml:8: apiVersion: Required value",
-        "f.yaml:10: kind Secret is not supported yet",
+        "f.yaml:10: kind Service is not supported yet",
     ]
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from podrun.api.fields import container, pod, scheduling, status, volume, workload
+from podrun.api.fields import configuration, container, pod, scheduling, status, volume, workload
 from podrun.api.fields.pending import PENDING
 from podrun.errors import NotFound
 
@@ -68,7 +68,13 @@ def _parse(*tables: str) -> dict[str, dict[str, Row]]:
 
 
 SCHEMA: dict[str, dict[str, Row]] = _parse(
-    pod.TABLE, container.TABLE, volume.TABLE, scheduling.TABLE, status.TABLE, workload.TABLE
+    pod.TABLE,
+    container.TABLE,
+    volume.TABLE,
+    scheduling.TABLE,
+    status.TABLE,
+    configuration.TABLE,
+    workload.TABLE,
 )
 
 

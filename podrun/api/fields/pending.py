@@ -11,11 +11,7 @@ PENDING: frozenset[str] = frozenset(
         "Container.envFrom",
         "Container.volumeDevices",
         "EnvVar.valueFrom",
-        "Volume.configMap",
-        "Volume.downwardAPI",
         "Volume.persistentVolumeClaim",
-        "Volume.projected",
-        "Volume.secret",
         "VolumeMount.mountPropagation",
         "VolumeMount.recursiveReadOnly",
     )

@@ -1,0 +1,179 @@
+"""The API server's rules for ConfigMap, Secret and PersistentVolumeClaim.
+
+They take objects with their defaults. ``…_update`` is for one that exists already.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from podrun.api import names, quantity
+from podrun.api.configuration import ConfigMap, PersistentVolumeClaim, Secret
+from podrun.api.problem import Problem
+from podrun.api.validate import metadata
+from podrun.api.validate_rules import check, choice, forbidden, invalid, required
+
+_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_MAX_BYTES = 1 << 20
+_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+#: the keys that a Secret of this type must have
+_REQUIRED = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+_BASIC_AUTH = ("username", "password")  # one of them will do
+
+
+def config_map(thing: ConfigMap) -> Iterator[Problem]:
+    yield from metadata(thing.metadata)
+    yield from _keys("data", thing.data)
+    yield from _keys("binaryData", thing.binary_data)
+    for key in thing.binary_data:
+        if key in thing.data:
+            why = "duplicate of key present in data"
+            yield invalid(f"binaryData[{key}]", key, why)
+    size = sum(len(text.encode()) for text in thing.data.values())
+    for key, text in thing.binary_data.items():
+        decoded = _decoded(text)
+        size += len(decoded or b"")
+        if decoded is None:
+            yield _not_base64(f"binaryData[{key}]")
+    yield from _size("", size)
+
+
+def secret(thing: Secret) -> Iterator[Problem]:
+    yield from metadata(thing.metadata)
+    yield from _keys("data", thing.data)
+    size = 0
+    for key, text in thing.data.items():
+        decoded = _decoded(text)
+        size += len(decoded or b"")
+        if decoded is None:
+            yield _not_base64(f"data[{key}]")
+    yield from _size("data", size)
+    for key in _REQUIRED.get(thing.type, ()):
+        if key not in thing.data:
+            yield required(f"data[{key}]")
+    if thing.type == "kubernetes.io/basic-auth" and not set(_BASIC_AUTH) & thing.data.keys():
+        for key in _BASIC_AUTH:
+            yield required(f"data[{key}]")
+    for key in _REQUIRED.get(thing.type, ()):
+        if key.startswith(".docker") and key in thing.data:
+            yield from _json(f"data[{key}]", _decoded(thing.data[key]))
+
+
+def immutable_update(old: ConfigMap | Secret, new: ConfigMap | Secret) -> Iterator[Problem]:
+    """Once immutable is true neither it nor the data changes; a Secret's type never does."""
+    if isinstance(old, Secret) and isinstance(new, Secret) and old.type != new.type:
+        yield invalid("type", new.type, "field is immutable")
+    if not old.immutable:
+        return
+    why = "field is immutable when `immutable` is set"
+    if not new.immutable:
+        yield forbidden("immutable", why)
+    if old.data != new.data:
+        yield forbidden("data", why)
+    if getattr(old, "binary_data", None) != getattr(new, "binary_data", None):
+        yield forbidden("binaryData", why)
+
+
+def claim(thing: PersistentVolumeClaim) -> Iterator[Problem]:
+    spec = thing.spec
+    yield from metadata(thing.metadata)
+    if not spec.access_modes:
+        yield required("spec.accessModes", "at least 1 access mode is required")
+    for index, mode in enumerate(spec.access_modes):
+        yield from choice(f"spec.accessModes[{index}]", mode, _ACCESS_MODES)
+    if "ReadWriteOncePod" in spec.access_modes and len(spec.access_modes) > 1:
+        why = "may not use ReadWriteOncePod with other access modes"
+        yield forbidden("spec.accessModes", why)
+    yield from choice("spec.volumeMode", spec.volume_mode, ("Filesystem",))
+    requests = spec.resources.requests if spec.resources else {}
+    limits = spec.resources.limits if spec.resources else {}
+    if "storage" not in requests:
+        yield required("spec.resources[storage]")
+    for kind, amounts in (("requests", requests), ("limits", limits)):
+        for name, text in amounts.items():
+            yield from _storage(f"spec.resources.{kind}[{name}]", name, text)
+    if spec.storage_class_name:
+        yield from check("spec.storageClassName", spec.storage_class_name, names.dns_subdomain)
+
+
+def claim_update(old: PersistentVolumeClaim, new: PersistentVolumeClaim) -> Iterator[Problem]:
+    """Of a claim only the request may change, and only grow."""
+    before, after = (
+        msgspec.structs.replace(each.spec, resources=None, volume_name="") for each in (old, new)
+    )
+    if before != after:
+        why = "spec is immutable after creation except resources.requests for bound claims"
+        yield forbidden("spec", why)
+    if storage_bytes(new) < storage_bytes(old):
+        why = "field can not be less than status.capacity"
+        yield forbidden("spec.resources.requests.storage", why)
+
+
+def storage_bytes(thing: PersistentVolumeClaim) -> int:
+    """What a claim that is valid asks for."""
+    requests = thing.spec.resources.requests if thing.spec.resources else {}
+    return quantity.bytes(requests.get("storage", "0"))
+
+
+def _keys(path: str, data: Mapping[str, str]) -> Iterator[Problem]:
+    for key in data:
+        at = f"{path}[{key}]"
+        if len(key) > 253:
+            yield invalid(at, key, "must be no more than 253 characters")
+        if not _KEY.fullmatch(key):
+            why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+            yield invalid(at, key, why)
+        elif key == ".":
+            yield invalid(at, key, "must not be '.'")
+        elif key == "..":
+            yield invalid(at, key, "must not be '..'")
+        elif key.startswith(".."):
+            yield invalid(at, key, "must not start with '..'")
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    except (ValueError, binascii.Error):
+        return None
+
+
+def _not_base64(path: str) -> Problem:
+    """Without the value: it may be a secret."""
+    return Problem(path, "Invalid value: illegal base64 data")
+
+
+def _size(path: str, size: int) -> Iterator[Problem]:
+    if size > _MAX_BYTES:
+        yield Problem(path, f"Too long: may not be more than {_MAX_BYTES} bytes")
+
+
+def _json(path: str, data: bytes | None) -> Iterator[Problem]:
+    try:
+        if data is not None and isinstance(msgspec.json.decode(data), dict):
+            return
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    yield Problem(path, "Invalid value: <secret contents redacted>: must be a JSON object")
+
+
+def _storage(path: str, name: str, text: str) -> Iterator[Problem]:
+    if name != "storage":
+        yield from choice(path, name, ("storage",))
+        return
+    try:
+        amount = quantity.parse(text)
+    except ValueError as error:
+        yield invalid(path, text, str(error))
+        return
+    if amount.nanos <= 0:
+        yield invalid(path, text, "must be greater than zero")
