@@ -1,7 +1,7 @@
 """What podrun keeps on disk, how much of it there is, and what of it nobody needs.
 
 Reclaimable is what ``podrun system prune --all`` takes: images no pod uses, with what only they
-have, and what belongs to no image and to no pod.
+have, and what belongs to no image and to no pod. Never what a claim holds, used or not.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Use(msgspec.Struct, frozen=True, omit_defaults=True):
 def disk_use(config: Config) -> Iterator[Use]:
     """Raises PermissionError for who is not root."""
     from podrun.agent.podstore import PodStore
+    from podrun.cli.claimuse import claim_use, object_use
     from podrun.cli.imageuse import users
     from podrun.image.store import ImageStore
 
@@ -62,6 +63,8 @@ def disk_use(config: Config) -> Iterator[Use]:
     yield from _Images(store, users(store, pods)).uses()
     yield _of_pods("writable layers", paths, "containers/*/*/upper", names)
     yield _of_pods("volumes", paths, "volumes/*", names)
+    yield claim_use(paths, pods)
+    yield object_use(paths)
     yield _of_logs(paths, names)
 
 
@@ -81,8 +84,8 @@ class _Images:
 
     def uses(self) -> Iterator[Use]:
         root = self._layout.images
-        blobs = {path: bytes_of([path]) for path in _entries(self._layout.blobs)}
-        halves = [path for name in (".partial", ".staging") for path in _entries(root / name)]
+        blobs = {path: bytes_of([path]) for path in entries(self._layout.blobs)}
+        halves = [path for name in (".partial", ".staging") for path in entries(root / name)]
         yield Use(
             kind="images",
             count=len(self._images),
@@ -92,7 +95,7 @@ class _Images:
             + bytes_of(halves),
             items=tuple(self._image(image, blobs) for image in self._images),
         )
-        layers = {path: bytes_of([path]) for path in _entries(self._layout.snapshots)}
+        layers = {path: bytes_of([path]) for path in entries(self._layout.snapshots)}
         items = tuple(self._layer(path, size) for path, size in layers.items())
         yield Use(
             kind="unpacked layers",
@@ -138,13 +141,13 @@ def _of_pods(kind: str, paths: Paths, pattern: str, names: Mapping[str, str]) ->
 
 
 def _of_logs(paths: Paths, names: Mapping[str, str]) -> Use:
-    directories = list(_entries(paths.log / "pods"))
+    directories = list(entries(paths.log / "pods"))
     uids = [path.name.rpartition("_")[2] for path in directories]
     items = [
         _of_pod(path.name.replace("_", "/", 1).rpartition("_")[0], path, names.get(uid))
         for path, uid in zip(directories, uids, strict=True)
     ]
-    others = [path for path in _entries(paths.log) if path.name != "pods"]
+    others = [path for path in entries(paths.log) if path.name != "pods"]
     items += [Item(path.name, bytes_of([path]), 0) for path in others]
     return _sum("logs", items, sum(uid in names for uid in uids))
 
@@ -159,7 +162,8 @@ def _sum(kind: str, items: Sequence[Item], active: int) -> Use:
     return Use(kind, len(items), active, size, free, tuple(items))
 
 
-def _entries(directory: Path) -> Iterator[Path]:
+def entries(directory: Path) -> Iterator[Path]:
+    """By name, but for hidden ones; none where there is no such directory."""
     try:
         names = sorted(os.listdir(directory))
     except FileNotFoundError:

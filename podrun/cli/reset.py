@@ -31,6 +31,8 @@ def reset(config: Config, *, images: bool) -> None:
         _remove_cgroups(config)
         for path in (
             paths.pods,
+            paths.objects,
+            paths.claims,
             paths.network,
             paths.users,
             paths.seccomp_filters,

@@ -126,7 +126,7 @@ def prune(everything: bool, force: bool) -> int:
     """Remove what nobody needs.
 
     Images without a name that no pod uses, what pulls have left behind, and directories of pods
-    that are no more. Pods stay, and all that they use.
+    that are no more. Pods stay, and all that they use; so does what claims hold.
     """
     require_root("prune")
     settings = config.load()
@@ -152,13 +152,14 @@ def _agreed(question: str) -> bool:
 @option("--force", is_flag=True, help="Do not ask.")
 @option("--images", is_flag=True, help="Remove all images, too.")
 def reset(force: bool, images: bool) -> int:
-    """Delete all pods, end the agent, remove the network.
+    """Delete all pods and other objects, end the agent, remove the network.
 
-    Images stay, unless --images is given.
+    With them goes what their claims hold. Images stay, unless --images is given.
     """
     require_root("reset podrun")
     settings = config.load()
-    what = "all pods, volumes, logs" + (" and images" if images else "")
+    what = "all pods, objects, volumes, claims with their data, logs"
+    what += " and images" if images else ""
     if not (force or _agreed(f"Remove {what} below {settings.state_root}?")):
         return 1
     from podrun.cli.reset import reset as do_reset

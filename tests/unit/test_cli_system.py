@@ -6,12 +6,16 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from podrun.api.pod import Volume
+from podrun.api.selectors import PersistentVolumeClaimVolumeSource
 from podrun.cli import checks
 from podrun.cli.block import Headed, Value, block
 from podrun.cli.diskuse import disk_use, human_size
 from podrun.cli.namespaces import Member, draw
+from podrun.cli.prune import prune
 from podrun.linux.diskuse import bytes_of
 from podrun.node.config import Config
 from podrun.node.paths import Paths
@@ -100,6 +104,32 @@ def test_disk_use_counts_blocks_once(tmp_path: Path) -> None:
     assert 100_000 <= uses["writable layers"].bytes < 300_000
     assert uses["images"].bytes == uses["logs"].bytes == 0
     assert bytes_of([tmp_path / "none"]) == 0
+
+
+def test_what_claims_hold_is_counted_and_never_reclaimable(cli: Cli) -> None:
+    stored = cli.pod("web")
+    claim = PersistentVolumeClaimVolumeSource(claim_name="data")
+    volume = Volume(name="v", persistent_volume_claim=claim)
+    spec = msgspec.structs.replace(stored.pod.spec, volumes=(volume,))
+    stored.pod = msgspec.structs.replace(stored.pod, spec=spec)
+    cli.save(stored)
+    for name in ("data", "old"):
+        (cli.paths.claims / "default" / name).mkdir(parents=True)
+    (cli.paths.claims / "default" / "old" / "file").write_bytes(b"x" * 100_000)
+    (cli.paths.objects / "configmaps").mkdir(parents=True)
+    (cli.paths.objects / "configmaps" / "one.json").write_text("{}")
+    uses = {each.kind: each for each in disk_use(cli.config)}
+    claims, objects = uses["claims"], uses["objects"]
+    assert (claims.count, claims.active, claims.reclaimable) == (2, 1, 0)
+    assert 100_000 <= claims.bytes < 300_000
+    assert [(item.name, item.users) for item in claims.items] == [
+        ("default/data", ("default/web",)),
+        ("default/old", ()),
+    ]
+    assert (objects.count, objects.reclaimable) == (1, 0)
+    prune(cli.config, all_unused=True)
+    assert (cli.paths.claims / "default" / "old" / "file").exists()
+    assert (cli.paths.objects / "configmaps" / "one.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -208,7 +238,7 @@ def test_df_and_version(cli: Cli) -> None:
         "TYPE", "COUNT", "ACTIVE", "SIZE", "RECLAIMABLE",
     ]  # fmt: skip
     assert '"kind": "images"' in cli("system", "df", "-o", "json").out
-    assert cli("system", "df", "-o", "jsonpath={.uses[*].count}").out.split() == ["0"] * 5
+    assert cli("system", "df", "-o", "jsonpath={.uses[*].count}").out.split() == ["0"] * 7
     assert "writable layers:\nNAME" in cli("system", "df", "-v").out
     assert cli("version").out.splitlines()[0].split() == ["podrun", "0.1.0"]
     assert "kernel: " in cli("version", "-o", "yaml").out
