@@ -21,11 +21,14 @@ SUCCEEDED, FAILED, IGNORED = "succeeded", "failed", "ignored"
 def counted(status: JobStatus, pods: Sequence[PodView]) -> JobStatus:
     """``status`` with the pods that have ended since."""
     status = _without(status, {view.uid for view in pods})
-    ignored = set(status.uncounted_terminated_pods.get(IGNORED, ()))
-    known = {uid for uids in status.uncounted_terminated_pods.values() for uid in uids} - ignored
+    lists = status.uncounted_terminated_pods
+    ignored = lists.get(IGNORED, ())
+    known = {*lists.get(SUCCEEDED, ()), *lists.get(FAILED, ())}
     new = [view for view in pods if view.uid not in known]
     succeeded = [view.uid for view in new if view.phase == "Succeeded"]
-    failed = [view.uid for view in new if has_failed(view) and view.uid not in ignored]
+    # Of one that is ignored the deletion may have been lost in a crash: then it lives on.
+    ours = {view.uid for view in new if view.deleting and view.uid in ignored}
+    failed = [view.uid for view in new if has_failed(view) and view.uid not in ours]
     return with_failed(_noted(status, SUCCEEDED, succeeded), failed)
 
 

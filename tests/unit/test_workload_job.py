@@ -229,6 +229,8 @@ def test_suspended_while_it_runs_no_pod_counts_as_failed() -> None:
     world.end("Failed", first)
     world.end("Succeeded", second)  # it was quick enough
     world.step()
+    world.step()  # counted already
+    assert world.thing.status.succeeded == 1
     world.now += 1000
     world.release()
     world.step()
