@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from podrun.api import names, validate
 from podrun.api.defaults_workload import NAME_LABELS
-from podrun.api.meta import LabelSelector, LabelSelectorRequirement, ObjectMeta
+from podrun.api.labelselector import matches, well_formed
+from podrun.api.meta import LabelSelector, ObjectMeta
 from podrun.api.pod import Pod, PodSpec
 from podrun.api.problem import Problem
 from podrun.api.validate_rules import (
@@ -43,7 +44,7 @@ def job(job: Job) -> list[Problem]:
         "ttlSecondsAfterFinished": spec.ttl_seconds_after_finished,
     }
     return [
-        *_metadata(job.metadata),
+        *validate.metadata(job.metadata),
         *_job_name(job),
         *_counts(counts),
         *_completion_mode(spec.completion_mode),
@@ -62,7 +63,7 @@ def deployment(deployment: Deployment) -> list[Problem]:
         "progressDeadlineSeconds": spec.progress_deadline_seconds,
     }
     return [
-        *_metadata(deployment.metadata),
+        *validate.metadata(deployment.metadata),
         *_counts(counts),
         *_progress_deadline(spec.progress_deadline_seconds, spec.min_ready_seconds),
         *_selector(spec.selector, spec.template, "deployment"),
@@ -81,7 +82,7 @@ def daemon_set(daemon_set: DaemonSet) -> list[Problem]:
         "revisionHistoryLimit": spec.revision_history_limit,
     }
     return [
-        *_metadata(daemon_set.metadata),
+        *validate.metadata(daemon_set.metadata),
         *_counts(counts),
         *_selector(spec.selector, spec.template, "daemonset"),
         *_strategy("spec.updateStrategy", strategy, "OnDelete", surges=False),
@@ -207,9 +208,6 @@ def _is_none(value: int | str | None) -> bool:
     return not value
 
 
-# ── selectors ───────────────────────────────────────────────────────────────────────────────────
-
-
 def _selector(
     selector: LabelSelector | None, template: PodTemplateSpec, kind: str
 ) -> Iterator[Problem]:
@@ -219,58 +217,18 @@ def _selector(
         return
     if selector == LabelSelector():
         yield invalid(path, selector, f"empty selector is invalid for {kind}")
-    yield from validate.labels(f"{path}.matchLabels", selector.match_labels)
-    for index, each in enumerate(selector.match_expressions):
-        yield from _requirement(f"{path}.matchExpressions[{index}]", each)
+    yield from well_formed(path, selector)
     if not matches(selector, labels):
         why = "`selector` does not match template `labels`"
         yield invalid(f"{_TEMPLATE}.metadata.labels", labels, why)
 
 
-def _requirement(path: str, one: LabelSelectorRequirement) -> Iterator[Problem]:
-    yield from check(f"{path}.key", one.key, names.qualified_name)
-    if one.operator in ("In", "NotIn"):
-        if not one.values:
-            yield required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-    elif one.operator in ("Exists", "DoesNotExist"):
-        if one.values:
-            yield forbidden(
-                f"{path}.values",
-                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-            )
-    else:
-        yield invalid(f"{path}.operator", one.operator, "not a valid selector operator")
-    for index, value in enumerate(one.values):
-        yield from check(f"{path}.values[{index}]", value, names.label_value)
+# ── the template ────────────────────────────────────────────────────────────────────────────────
 
 
-def matches(selector: LabelSelector, labels: dict[str, str]) -> bool:
-    """Whether all of ``selector`` holds for ``labels``."""
-    return selector.match_labels.items() <= labels.items() and all(
-        _holds(each, labels) for each in selector.match_expressions
-    )
-
-
-def _holds(one: LabelSelectorRequirement, labels: dict[str, str]) -> bool:
-    value = labels.get(one.key)
-    if one.operator == "In":
-        return value in one.values
-    if one.operator == "NotIn":
-        return value not in one.values
-    return (value is None) == (one.operator == "DoesNotExist")
-
-
-# ── metadata and template: the rules of a Pod ───────────────────────────────────────────────────
-
-
-def _metadata(metadata: ObjectMeta) -> Iterator[Problem]:
-    found = validate.validate(Pod(metadata=metadata))
-    return (problem for problem in found if problem.path.startswith("metadata"))
-
-
-def _template(metadata: ObjectMeta, template: PodTemplateSpec) -> Iterator[Problem]:
-    """``metadata`` is that of the owner: the pods have its namespace, and names made of its own."""
-    known = replace(template.metadata, name=metadata.name or "x", namespace=metadata.namespace)
+def _template(owner: ObjectMeta, template: PodTemplateSpec) -> Iterator[Problem]:
+    """The rules of a Pod, but for its name and namespace, which are made of the owner's."""
+    known = replace(template.metadata, name=owner.name or "x", namespace=owner.namespace)
     for problem in validate.validate(Pod(metadata=known, spec=template.spec)):
         if problem.path not in ("metadata.name", "metadata.namespace"):  # said of the owner
             yield replace(problem, path=f"{_TEMPLATE}.{problem.path}")

@@ -9,6 +9,13 @@ from msgspec.structs import replace
 from podrun.api.workload import Condition
 
 
+def condition(kind: str, status: str, reason: str, message: str, at: str, **also: str) -> Condition:
+    """New at the time ``at``; ``also`` are further times of it."""
+    return Condition(
+        type=kind, status=status, reason=reason, message=message, last_transition_time=at, **also
+    )
+
+
 def find(conditions: Sequence[Condition], kind: str) -> Condition | None:
     return next((each for each in conditions if each.type == kind), None)
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from podrun.api.workload import Condition, Deployment, DeploymentStatus
 from podrun.pod.when import epoch, rfc3339
-from podrun.workload.conditions import find, put
+from podrun.workload.conditions import condition, find, put
 from podrun.workload.fleet import Fleet
 
 AVAILABLE, PROGRESSING = "Available", "Progressing"
@@ -60,17 +60,16 @@ def progress_deadline(deployment: Deployment, status: DeploymentStatus) -> float
 
 
 def _available(status: DeploymentStatus, fleet: Fleet, now: float) -> DeploymentStatus:
+    value, reason = "False", "MinimumReplicasUnavailable"
+    message = "Deployment does not have minimum availability."
     if status.available_replicas >= fleet.replicas - fleet.unavailable:
-        reason, message = "MinimumReplicasAvailable", "Deployment has minimum availability."
-        condition = _condition(AVAILABLE, "True", reason, message, now)
-    else:
-        reason = "MinimumReplicasUnavailable"
-        message = "Deployment does not have minimum availability."
-        condition = _condition(AVAILABLE, "False", reason, message, now)
+        value, reason = "True", "MinimumReplicasAvailable"
+        message = "Deployment has minimum availability."
     known = find(status.conditions, AVAILABLE)
     if known is not None and known.reason == reason:
         return status
-    return replace(status, conditions=put(status.conditions, condition))
+    new = _condition(AVAILABLE, value, reason, message, now)
+    return replace(status, conditions=put(status.conditions, new))
 
 
 def _progress(
@@ -127,11 +126,4 @@ def _is_better(before: DeploymentStatus, after: DeploymentStatus) -> bool:
 
 def _condition(kind: str, status: str, reason: str, message: str, now: float) -> Condition:
     at = rfc3339(now)
-    return Condition(
-        type=kind,
-        status=status,
-        reason=reason,
-        message=message,
-        last_update_time=at,
-        last_transition_time=at,
-    )
+    return condition(kind, status, reason, message, at, last_update_time=at)

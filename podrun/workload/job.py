@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from podrun.api.workload import Condition, Job, JobStatus
 from podrun.pod.when import epoch, rfc3339
-from podrun.workload.conditions import find, holds, put
+from podrun.workload.conditions import condition, find, holds, put
 from podrun.workload.jobcount import counted, next_pod_at, with_failed, with_ignored
 from podrun.workload.model import PodView, Step, Suffix
 from podrun.workload.pods import (
@@ -214,17 +214,10 @@ def _over(job: Job, status: JobStatus, now: float) -> Step[JobStatus]:
 def _with_condition(
     status: JobStatus, kind: str, reason: str, message: str, now: float, value: str = "True"
 ) -> JobStatus:
-    condition = _condition(kind, reason, message, now, value)
-    return replace(status, conditions=put(status.conditions, condition))
+    new = _condition(kind, reason, message, now, value)
+    return replace(status, conditions=put(status.conditions, new))
 
 
 def _condition(kind: str, reason: str, message: str, now: float, status: str = "True") -> Condition:
     at = rfc3339(now)
-    return Condition(
-        type=kind,
-        status=status,
-        reason=reason,
-        message=message,
-        last_probe_time=at,
-        last_transition_time=at,
-    )
+    return condition(kind, status, reason, message, at, last_probe_time=at)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from podrun.api.workload import RollingUpdate
 
 
 def scaled(value: int | str | None, replicas: int, *, up: bool) -> int:
     """A number, or a percentage of ``replicas`` rounded ``up`` or down; 0 for what is neither."""
-    if isinstance(value, str):
-        share = int(value.removesuffix("%") or 0) * replicas / 100 if value[:-1].isdigit() else 0
-        return math.ceil(share) if up else math.floor(share)
-    return value or 0
+    if not isinstance(value, str):
+        return value or 0
+    digits = value.removesuffix("%")
+    hundredths = int(digits) * replicas if digits.isdecimal() else 0
+    return -(-hundredths // 100) if up else hundredths // 100
 
 
 def limits(rolling: RollingUpdate | None, replicas: int) -> tuple[int, int]:

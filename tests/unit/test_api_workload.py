@@ -14,6 +14,7 @@ from podrun.api import defaults_workload, kinds, objects, validate_workload
 from podrun.api.admit import admit
 from podrun.api.fields import below
 from podrun.api.kinds import DAEMON_SET, DEPLOYMENT, JOB
+from podrun.api.labelselector import matches
 from podrun.api.meta import LabelSelector, LabelSelectorRequirement
 from podrun.api.workload import DaemonSet, Deployment, Job
 from podrun.errors import InvalidManifest
@@ -268,7 +269,7 @@ def test_matching(
     operator: str, values: tuple[str, ...], labels: dict[str, str], holds: bool
 ) -> None:
     one = LabelSelectorRequirement(key="k", operator=operator, values=values)
-    assert validate_workload.matches(LabelSelector(match_expressions=(one,)), labels) is holds
+    assert matches(LabelSelector(match_expressions=(one,)), labels) is holds
 
 
 _NO_PERCENT = (
