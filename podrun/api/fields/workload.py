@@ -67,7 +67,13 @@ active integer: The pods that run or will, without those that are being deleted.
 ready integer: Those of them that are ready.
 succeeded integer: The pods that have succeeded.
 failed integer: The pods that have failed, or were deleted before they could succeed.
-uncountedTerminatedPods map[string]string: Of pods that still exist, those that are counted.
+uncountedTerminatedPods UncountedTerminatedPods: Of pods that still exist, the uids of those that
+    are counted, so that none is counted twice. Empty at the end.
+
+[UncountedTerminatedPods]
+succeeded []string: Pods that are in succeeded.
+failed []string: Pods that are in failed.
+ignored []string: Pods that podrun deletes because the Job is suspended or has too many.
 
 [PodTemplateSpec]
 metadata ObjectMeta: The labels and annotations of the pods. Their names podrun makes up.
