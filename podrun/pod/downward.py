@@ -8,13 +8,14 @@ maps of labels and annotations only for files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from podrun.api import quantity
-from podrun.api.pod import Container, Pod
+from podrun.api.pod import Pod
 from podrun.pod.resources import Amounts
 
 SERVICE_ACCOUNT = "default"
+
+_DEFAULTED = ("cpu", "memory", "ephemeral-storage")
 
 
 def field(
@@ -49,40 +50,47 @@ def volume_field(pod: Pod, path: str) -> str:
     return plain[path]
 
 
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPES = {
+    "\\": "\\\\", '"': '\\"', "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r",
+    "\t": "\\t", "\v": "\\v",
+}  # fmt: skip
 
 
 def _quoted(text: str) -> str:
-    """As Go's ``%q`` writes what is printable; other control characters as \\x.."""
+    """As Go's ``%q`` writes it."""
     return '"' + "".join(_ESCAPES.get(c) or _plain(c) for c in text) + '"'
 
 
 def _plain(character: str) -> str:
-    return character if character >= " " and character != "\x7f" else f"\\x{ord(character):02x}"
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def resource(pod: Pod, container_name: str, name: str, divisor: str, allocatable: Amounts) -> str:
     """A request or limit of a container in units of ``divisor``, rounded up.
 
-    ``name`` is ``limits.cpu``, …; a limit of cpu or memory that is not set is what the node has.
+    ``name`` is ``limits.cpu``, …; a limit that is not set is the pod's as a whole, else what the
+    node has; but huge pages, which are never promised twice, are 0 then, as all requests are.
     """
     container = next(c for c in pod.spec.all_containers if c.name == container_name)
     kind, _, what = name.partition(".")
-    amount = _amount(container, kind, what, allocatable)
-    unit = _nanos(divisor or "0") or _nanos("1")
-    return str(-(-amount // unit))
+    given = container.limits if kind == "limits" else container.requests
+    amount = _nanos(given.get(what, ""))
+    if not amount and kind == "limits" and what in _DEFAULTED:
+        amount = _open_limit(pod, what, allocatable)
+    return str(-(-amount // (_nanos(divisor) or _nanos("1"))))
 
 
-def _amount(container: Container, kind: str, what: str, allocatable: Amounts) -> int:
-    """In billionths."""
-    amounts = container.limits if kind == "limits" else container.requests
-    if what in amounts and _nanos(amounts[what]):
-        return _nanos(amounts[what])
-    if kind == "limits" and what in allocatable:
-        whole = Fraction(allocatable[what], 1000 if what == "cpu" else 1)
-        return int(whole * 10**9)
-    return 0
+def _open_limit(pod: Pod, what: str, allocatable: Amounts) -> int:
+    whole = pod.spec.resources
+    own = _nanos(whole.limits.get(what, "")) if whole is not None else 0
+    return own or allocatable.get(what, 0) * (10**6 if what == "cpu" else 10**9)
 
 
 def _nanos(text: str) -> int:
-    return quantity.parse(text).nanos
+    """Billionths; "" is 0."""
+    return quantity.parse(text or "0").nanos
