@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import Iterable
 
 from podrun.agent import worker
-from podrun.agent.expansion import expand
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
 from podrun.api.pod import Container
@@ -26,6 +25,7 @@ from podrun.api.probe import (
 from podrun.container import control
 from podrun.container.user import User
 from podrun.errors import NotFound, PodrunError
+from podrun.pod.expansion import expand
 from podrun.pod.facts import Run
 from podrun.probe import address, command, grpc, http, tcp
 from podrun.probe.outcome import ERROR, SUCCESS, Outcome

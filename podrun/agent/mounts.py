@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from podrun.agent.expansion import expand, references
 from podrun.api import hugepages, quantity
 from podrun.api.pod import Container, Pod, VolumeMount
 from podrun.api.pod import Volume as PodVolume
 from podrun.container.spec import VolumeMount as Mount
 from podrun.errors import PodrunError
+from podrun.pod.expansion import expand, references
 from podrun.pod.projection import in_memory, is_projection
 from podrun.pod.resources import pod_figures, pod_pages
 from podrun.volume.spec import Volume
@@ -46,9 +46,13 @@ def _empty_dir(pod: Pod, volume: PodVolume) -> Volume:
 
 
 def mounts(
-    pod: Pod, container: Container, lowers: Mapping[str, tuple[str, ...]]
+    pod: Pod,
+    container: Container,
+    lowers: Mapping[str, tuple[str, ...]],
+    variables: Mapping[str, str],
 ) -> tuple[Mount, ...]:
-    """``lowers`` are the layers of each image volume that ``container`` mounts, topmost first.
+    """``lowers`` are the layers of each image volume that ``container`` mounts, topmost first;
+    ``variables`` its environment as the manifest has it.
 
     Raises PodrunError (CreateContainerConfigError) for a subPathExpr that has no value.
     """
@@ -58,22 +62,21 @@ def mounts(
             volume=by_name[mount.name],
             target=mount.mount_path,
             read_only=mount.read_only or by_name[mount.name].kind == "projected",
-            sub_path=_sub_path(container, mount),
+            sub_path=_sub_path(mount, variables),
             lowers=lowers.get(mount.name, ()),
         )
         for mount in container.volume_mounts
     )
 
 
-def _sub_path(container: Container, mount: VolumeMount) -> str:
+def _sub_path(mount: VolumeMount, variables: Mapping[str, str]) -> str:
     """The expanded subPathExpr, or subPath. Its rules are those of the manifest's subPath."""
     if not mount.sub_path_expr:
         return mount.sub_path
-    values = {variable.name: variable.value for variable in container.env if variable.value}
-    missing = [name for name in references(mount.sub_path_expr) if name not in values]
+    missing = [name for name in references(mount.sub_path_expr) if not variables.get(name)]
     if missing:
         raise _refused(f"missing value for {', '.join(missing)} in a subPathExpr")
-    expanded = expand(mount.sub_path_expr, values)
+    expanded = expand(mount.sub_path_expr, variables)
     if expanded.startswith("/") or ".." in expanded.split("/"):
         raise _refused(f'subPathExpr "{mount.sub_path_expr}" leads out of the volume: "{expanded}"')
     return expanded

@@ -10,7 +10,7 @@ from typing import NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from podrun.agent import logrotate, mounts, profiles, projections, rights, translate
+from podrun.agent import environment, logrotate, mounts, profiles, projections, rights, translate
 from podrun.agent.localimages import found_of
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
@@ -73,6 +73,7 @@ def launch_container(
             node_name=node.name,
             memory_capacity=node.memory_bytes,
             volume_lowers=_volume_lowers(node, stored, container),
+            variables=environment.variables(node, stored, container),
         )
         spec = profiles.confined(node.config, node.paths, stored.pod, container, spec)
         os.write(report, msgspec.json.encode({"image": found_of(node, image)}) + b"\n")

@@ -17,6 +17,7 @@ from podrun.network.types import PortMapping
 from podrun.node.config import Config
 from podrun.node.paths import PodPaths
 from podrun.pod import resources
+from podrun.pod.expansion import expand
 from podrun.pod.sysctls import parameters
 from podrun.sandbox.spec import Dns, HostAlias, SandboxSpec
 
@@ -145,32 +146,27 @@ def container_spec(
     node_name: str,
     memory_capacity: int,
     volume_lowers: Mapping[str, tuple[str, ...]],
+    variables: Mapping[str, str],
 ) -> ContainerSpec:
-    """``volume_lowers`` are the layers of each image volume it mounts, topmost first.
+    """``volume_lowers`` are the layers of each image volume it mounts, topmost first; ``variables``
+    its environment as the manifest has it.
 
     Raises PodrunError (CreateContainerConfigError, RunContainerError) for what cannot be.
     """
-    figures = resources.container_figures(container)
     context = container.security_context or SecurityContext()
     return ContainerSpec(
         id=container_id,
         name=container.name,
         attempt=attempt,
         lowers=lowers,
-        process=_process(pod, container, context, image, hostname(config, pod, node_name)),
+        process=_process(pod, container, image, hostname(config, pod, node_name), variables),
         cgroup=container_cgroup(config, pod, container.name, attempt),
         log=str(paths.log(container.name, attempt)),
         log_max_bytes=config.log_max_bytes,
         log_max_files=config.log_max_files,
         pid_namespace=_pid_namespace(pod),
-        mounts=mounts(pod, container, volume_lowers),
-        limits=Limits(
-            cpu_shares=figures.cpu_shares,
-            cpu_quota_us=figures.cpu_quota_us,
-            memory_bytes=figures.memory_limit,
-            hugepages=resources.container_pages(pod, container),
-            oom_group=True,
-        ),
+        mounts=mounts(pod, container, volume_lowers, variables),
+        limits=_limits(pod, container),
         oom_score_adj=resources.oom_score_adj(pod, container, memory_capacity),
         read_only_root=bool(context.read_only_root_filesystem),
         unmasked=context.proc_mount == "Unmasked",
@@ -183,6 +179,17 @@ def container_spec(
     )
 
 
+def _limits(pod: Pod, container: Container) -> Limits:
+    figures = resources.container_figures(container)
+    return Limits(
+        cpu_shares=figures.cpu_shares,
+        cpu_quota_us=figures.cpu_quota_us,
+        memory_bytes=figures.memory_limit,
+        hugepages=resources.container_pages(pod, container),
+        oom_group=True,
+    )
+
+
 def _pid_namespace(pod: Pod) -> str:
     if pod.spec.host_pid:
         return "host"
@@ -190,9 +197,10 @@ def _pid_namespace(pod: Pod) -> str:
 
 
 def _process(
-    pod: Pod, container: Container, context: SecurityContext, image: Image, host: str
+    pod: Pod, container: Container, image: Image, host: str, variables: Mapping[str, str]
 ) -> Process:
-    args = _arguments(container, image)
+    context = container.security_context or SecurityContext()
+    args = _arguments(container, image, variables)
     if not args:
         raise PodrunError(
             f"container {container.name}: no command specified",
@@ -203,7 +211,7 @@ def _process(
     rights.check_non_root(pod, context, image, uid)
     return Process(
         args=args,
-        env=_environment(container, image, host),
+        env=_environment(image, host, variables),
         cwd=container.working_dir or image.config.working_dir or "/",
         user=image.config.user,
         uid=uid,
@@ -216,18 +224,23 @@ def _process(
     )
 
 
-def _arguments(container: Container, image: Image) -> tuple[str, ...]:
-    """command replaces the entrypoint and the image's arguments; args only the arguments."""
-    if container.command:
-        return container.command + container.args
-    return image.config.entrypoint + (container.args or image.config.cmd)
+def _arguments(container: Container, image: Image, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """command replaces the entrypoint and the image's arguments; args only the arguments. Only
+    what the manifest says is expanded, and only with its own variables."""
+    command, args = (
+        tuple(expand(word, variables) for word in words)
+        for words in (container.command, container.args)
+    )
+    if command:
+        return command + args
+    return image.config.entrypoint + (args or image.config.cmd)
 
 
-def _environment(container: Container, image: Image, host: str) -> tuple[str, ...]:
+def _environment(image: Image, host: str, variables: Mapping[str, str]) -> tuple[str, ...]:
     """Base, then the image's, then the manifest's; of equal names the later one counts."""
     merged = {"PATH": DEFAULT_PATH, "HOSTNAME": host}
     for entry in image.config.env:
         key, _, value = entry.partition("=")
         merged[key] = value
-    merged.update((variable.name, variable.value) for variable in container.env)
+    merged.update(variables)
     return tuple(f"{key}={value}" for key, value in merged.items())

@@ -17,6 +17,7 @@ from podrun.api.pod import (
     DownwardAPIProjection,
     DownwardAPIVolumeSource,
     EmptyDirVolumeSource,
+    EnvVar,
     HTTPGetAction,
     Lifecycle,
     LifecycleHandler,
@@ -68,6 +69,7 @@ def _container(container: Container, host_network: bool, *, init: bool = False) 
     return replace(
         container,
         image_pull_policy=container.image_pull_policy or default_pull_policy(container.image),
+        env=tuple(map(_variable, container.env)),
         ports=tuple(_port(each, host_network) for each in container.ports),
         resources=_resources(container.resources or ResourceRequirements()),
         resize_policy=container.resize_policy if plain_init else _resize_policy(container),
@@ -79,6 +81,13 @@ def _container(container: Container, host_network: bool, *, init: bool = False) 
         termination_message_policy=container.termination_message_policy
         or TERMINATION_MESSAGE_POLICY,
     )
+
+
+def _variable(variable: EnvVar) -> EnvVar:
+    source = variable.value_from
+    if source is None or source.field_ref is None:
+        return variable
+    return replace(variable, value_from=replace(source, field_ref=field_ref(source.field_ref)))
 
 
 def _resize_policy(container: Container) -> tuple[ContainerResizePolicy, ...]:

@@ -11,6 +11,7 @@ from podrun.api import names
 from podrun.api.container import Container, ContainerPort, VolumeMount
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
+from podrun.api.validate_env import environment
 from podrun.api.validate_probe import no_probes_nor_hooks, probes_and_hooks
 from podrun.api.validate_resize import resizes
 from podrun.api.validate_resources import container_resources
@@ -59,7 +60,7 @@ def _container(path: str, container: Container, spec: PodSpec) -> Iterator[Probl
         yield from check(f"{path}.name", container.name, names.dns_label)
     yield from _image(path, container)
     yield from _ports(f"{path}.ports", container.ports, spec)
-    yield from _environment(f"{path}.env", container)
+    yield from environment(path, container, spec)
     yield from _mounts(f"{path}.volumeMounts", container.volume_mounts, spec)
     yield from container_resources(f"{path}.resources", container)
     yield from container_security(
@@ -128,17 +129,6 @@ def _overlap(one: str, other: str) -> bool:
         return True
     same_family = (":" in one) == (":" in other)
     return same_family and not {one, other}.isdisjoint(("0.0.0.0", "::"))
-
-
-def _environment(path: str, container: Container) -> Iterator[Problem]:
-    for index, variable in enumerate(container.env):
-        if not variable.name:
-            yield required(f"{path}[{index}].name")
-        else:
-            yield from check(f"{path}[{index}].name", variable.name, names.env_name)
-        if "\0" in variable.value:
-            why = "must not contain a null character"
-            yield invalid(f"{path}[{index}].value", variable.value, why)
 
 
 def _mounts(path: str, mounts: tuple[VolumeMount, ...], spec: PodSpec) -> Iterator[Problem]:

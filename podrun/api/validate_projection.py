@@ -54,11 +54,11 @@ def _items(path: str, items: Iterable[KeyToPath]) -> Iterator[Problem]:
     for index, item in enumerate(items):
         if not item.key:
             yield required(f"{path}[{index}].key")
-        yield from _local(f"{path}[{index}].path", item.path)
+        yield from local_path(f"{path}[{index}].path", item.path)
         yield from _mode(f"{path}[{index}].mode", item.mode)
 
 
-def _local(path: str, value: str) -> Iterator[Problem]:
+def local_path(path: str, value: str) -> Iterator[Problem]:
     """A path below the volume that is not one of podrun's own names there."""
     if not value:
         yield required(path)
@@ -84,7 +84,7 @@ def _downward(
 def _downward_file(
     path: str, item: DownwardAPIVolumeFile, containers: Collection[str]
 ) -> Iterator[Problem]:
-    yield from _local(f"{path}.path", item.path)
+    yield from local_path(f"{path}.path", item.path)
     yield from _mode(f"{path}.mode", item.mode)
     if item.field_ref is not None and item.resource_field_ref is not None:
         why = "fieldRef and resourceFieldRef can not be specified simultaneously"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from podrun.api.pod import Container, ContainerState, ContainerStatus
+from podrun.api.pod import Container, ContainerState, ContainerStatus, EnvFromSource, EnvVar
 from podrun.cli.block import NONE, Headed, Value
 
 
@@ -27,7 +27,9 @@ def describe_container(container: Container, status: ContainerStatus | None) -> 
         values["Limits"] = dict(container.limits)
     if container.requests:
         values["Requests"] = dict(container.requests)
-    values["Environment"] = {each.name: each.value for each in container.env} or NONE
+    values["Environment"] = {each.name: _value(each) for each in container.env} or NONE
+    if container.env_from:
+        values["Environment Variables from"] = list(map(_whole, container.env_from))
     values["Mounts"] = list(_mounts(container)) or NONE
     return values
 
@@ -45,6 +47,39 @@ def _what_it_runs(container: Container) -> dict[str, Value]:
     if container.args:
         values["Args"] = [line for arg in container.args for line in arg.splitlines() or [""]]
     return values
+
+
+def _value(variable: EnvVar) -> str:
+    """Where it comes from, never what a Secret holds."""
+    source = variable.value_from
+    if variable.value or source is None:
+        return variable.value
+    for kind, ref in (("config map", source.config_map_key_ref), ("secret", source.secret_key_ref)):
+        if ref is not None:
+            return f"<key {ref.key!r} of {kind} {ref.name!r}>{_optional(ref.optional)}"
+    if source.file_key_ref is not None:
+        file = source.file_key_ref
+        where = f"file {file.path!r} of volume {file.volume_name!r}"
+        return f"<key {file.key!r} of {where}>{_optional(file.optional)}"
+    if source.resource_field_ref is not None:
+        of = source.resource_field_ref
+        return f"<{of.resource} of {of.container_name or 'this container'}>"
+    return f"<{source.field_ref.field_path}>" if source.field_ref is not None else ""
+
+
+def _whole(source: EnvFromSource) -> str:
+    prefix = f" with prefix {source.prefix!r}" if source.prefix else ""
+    if source.config_map_ref is not None:
+        ref = source.config_map_ref
+        return f"ConfigMap {ref.name}{prefix}{_optional(ref.optional)}"
+    if source.secret_ref is not None:
+        ref = source.secret_ref
+        return f"Secret {ref.name}{prefix}{_optional(ref.optional)}"
+    return ""
+
+
+def _optional(optional: bool | None) -> str:
+    return " (optional)" if optional else ""
 
 
 def _mounts(container: Container) -> Iterator[str]:

@@ -45,7 +45,6 @@ def files(pod: Pod, volume: Volume, find: Find, allocatable: Amounts) -> Files:
         listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
         raise PodrunError(
             f'MountVolume.SetUp failed for volume "{volume.name}" : {listed}',
-            hint="the pod goes on by itself once it is there",
             reason="FailedMount",
         ) from None
 

@@ -14,6 +14,7 @@ from podrun.errors import PodrunError
 from podrun.image.types import Image, ImageConfig
 from podrun.node.config import Config
 from podrun.node.paths import Paths
+from podrun.pod.environment import Surroundings, variables
 
 CONFIG = Config()
 
@@ -33,6 +34,16 @@ spec:
     return admit([(text, "test")]).objects[0].pod
 
 
+AROUND = Surroundings(
+    find=lambda kind, name: None,
+    read_file=lambda volume, path: None,
+    pod_ips=(),
+    host_ips=(),
+    node_name="node",
+    allocatable={},
+)
+
+
 def image(**config: object) -> Image:
     return Image(name="x", id="sha256:1", config=ImageConfig(**config))  # type: ignore[arg-type]
 
@@ -50,6 +61,7 @@ def spec_of(pod: Pod, of: Image) -> ContainerSpec:
         node_name="node",
         memory_capacity=1 << 34,
         volume_lowers={"files": ("/top", "/bottom")},
+        variables=variables(pod, pod.spec.containers[0], AROUND),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podrun.agent.expansion import expand
+from podrun.pod.expansion import expand
 from podrun.agent.handlers import port_of
 from podrun.agent.turns import Turns
 from podrun.api.container import Container, ContainerPort

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 PENDING: frozenset[str] = frozenset(
     (
-        "Container.envFrom",
         "Container.volumeDevices",
-        "EnvVar.valueFrom",
         "Volume.persistentVolumeClaim",
         "VolumeMount.mountPropagation",
         "VolumeMount.recursiveReadOnly",
