@@ -19,14 +19,14 @@ import msgspec
 
 from podrun.agent import admission, protocol, worker
 from podrun.agent.admission import Admitted, Source
-from podrun.agent.objects import Key, key_of
+from podrun.agent.objects import key_of
 from podrun.agent.podstore import StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.restarts import Restart
 from podrun.api.change import Effect, compare
 from podrun.api.objects import AnyObject, describe
 from podrun.api.pod import Pod
-from podrun.errors import NotFound, UsageError, WaitTimeout
+from podrun.errors import NotFound, WaitTimeout
 from podrun.pod.events import Event
 from podrun.pod.facts import Deletion, Facts, Gate
 from podrun.pod.progress import is_ready, obstacle, started_once
@@ -161,19 +161,23 @@ class Changes:
     # ── delete ──────────────────────────────────────────────────────────────────────────────────
 
     async def delete(self, request: protocol.Delete) -> dict[str, Any]:
-        """Unknown uids are gone already. Raises WaitTimeout; the deletion goes on."""
-        keys = _keys(request)
+        """What is unknown is gone already. Raises UsageError and Conflict: nothing was deleted;
+        WaitTimeout: the deletion goes on."""
+        objects = self._agent.objects
+        keys = [key_of(each.kind, each.namespace, each.name) for each in request.objects]
+        objects.check_deletion(keys, request.uids if request.wait or not request.reclaim else ())
         tasks = [self._agent.tasks[uid] for uid in request.uids if uid in self._agent.tasks]
         for task in tasks:
             self._delete(task, request.grace_seconds)
-        if request.wait:
-            await self._wait(tasks, lambda task: task.released, request.timeout)
-        for task in tasks:
-            self._say(task, result="deleted")
-        self._agent.objects.delete(keys)
-        for kind, namespace, name in keys:
+        for kind, namespace, name in objects.delete(keys):
             named = {"object": f"{kind.singular}/{name}", "namespace": namespace}
             self._progress({**named, "result": "deleted"})
+        if request.wait:
+            await self._wait(tasks, lambda task: task.released, request.timeout)
+        if request.reclaim:
+            await objects.reclaim(keys)
+        for task in tasks:
+            self._say(task, result="deleted")
         return {}
 
     def _delete(self, task: PodTask, grace: int | None) -> None:
@@ -280,14 +284,6 @@ def _cannot_become_ready(pod: Pod, facts: Facts) -> bool:
     from podrun.pod.outcome import outcome
 
     return facts.deletion is not None or bool(outcome(pod, facts)) or bool(obstacle(pod, facts))
-
-
-def _keys(request: protocol.Delete) -> list[Key]:
-    """Raises UsageError."""
-    try:
-        return [key_of(each.kind, each.namespace, each.name) for each in request.objects]
-    except KeyError as error:
-        raise UsageError(f"podrun has no kind {error}") from None
 
 
 def _named(thing: AnyObject) -> dict[str, Any]:

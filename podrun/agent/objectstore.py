@@ -33,6 +33,14 @@ class ObjectStore:
         )
         return found
 
+    def version(self, kind: Kind, namespace: str, name: str) -> str:
+        """Another one after each change; "" where there is no such object. Reads nothing of it."""
+        try:
+            found = self._path(kind, namespace, name).stat()
+        except FileNotFoundError:
+            return ""
+        return f"{found.st_ino}.{found.st_mtime_ns}"
+
     def find(self, kind: Kind, namespace: str, name: str) -> AnyObject:
         """Raises NotFound."""
         found = self.read(kind, namespace, name)
@@ -72,12 +80,15 @@ class ObjectStore:
             owner_gid = path.stat().st_gid
         write_record(path, msgspec.json.encode(thing), mode=mode, gid=max(owner_gid, 0))
 
-    def remove(self, kind: Kind, namespace: str, name: str) -> None:
-        """Idempotent; durable on return. OSError."""
+    def remove(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Whether it was there. Idempotent; durable on return. OSError."""
         path = self._path(kind, namespace, name)
-        with contextlib.suppress(FileNotFoundError):
+        try:
             path.unlink()
-            fsync_directory(path.parent)
+        except FileNotFoundError:
+            return False
+        fsync_directory(path.parent)
+        return True
 
     def _path(self, kind: Kind, namespace: str, name: str) -> Path:
         """Names of objects may be as long as a file's, without room for an ending."""

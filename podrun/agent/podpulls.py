@@ -101,7 +101,7 @@ class PodPulls:
     # ── from a registry ─────────────────────────────────────────────────────────────────────────
 
     def _fetch(self, container: Container) -> None:
-        missing = pullsecrets.missing_event(self._stored.pod)
+        missing = pullsecrets.missing_event(self._node.paths, self._stored.pod)
         if missing is not None:
             self._tell(missing)
         pulling.pull_began(self._facts, container, time.time())
@@ -111,7 +111,7 @@ class PodPulls:
 
     async def _pull(self, container: Container) -> None:
         """The end is a fact only while it is still waited for."""
-        secrets = pullsecrets.secrets_of(self._stored.pod)
+        secrets = pullsecrets.references(self._node.paths, self._stored.pod)
 
         def heard(layers: Layers) -> None:
             self._progress({"image": container.image, "layers": layers})

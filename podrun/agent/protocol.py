@@ -39,11 +39,12 @@ class ObjectKey(msgspec.Struct, frozen=True):
 
 
 class Delete(msgspec.Struct, tag="delete", tag_field="verb", rename="camel", frozen=True):
-    """Pods by uid, and other objects by name."""
+    """Pods by uid, and other objects by name. What claims hold stays, unless ``reclaim``."""
 
     version: int
-    uids: tuple[str, ...]
+    uids: tuple[str, ...] = ()
     objects: tuple[ObjectKey, ...] = ()
+    reclaim: bool = False
     grace_seconds: int | None = None
     wait: bool = True
     timeout: float | None = None

@@ -17,17 +17,15 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from podrun.agent import pullworker, worker
 from podrun.agent.node import Node
+from podrun.agent.pullsecrets import Reference
 from podrun.pod.pulling import Found
 from podrun.probe.ready import readable
-
-if TYPE_CHECKING:
-    from podrun.registry.credentials import PullSecret
 
 Layers = list[dict[str, Any]]
 #: told of the layers that have changed: digest, state, done, total (bytes)
@@ -47,9 +45,9 @@ class Pulls:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._turns = asyncio.Semaphore(max(node.config.max_parallel_image_pulls, 1))
-        self._downloads: dict[tuple[str, tuple[PullSecret, ...]], _Download] = {}
+        self._downloads: dict[tuple[str, tuple[Reference, ...]], _Download] = {}
 
-    async def pull(self, name: str, secrets: Sequence[PullSecret], heard: Heard) -> Pulled:
+    async def pull(self, name: str, secrets: Sequence[Reference], heard: Heard) -> Pulled:
         """Raises PodrunError. Cancelled, it leaves the others who wait alone."""
         key = (name, tuple(secrets))
         download = self._downloads.get(key)
@@ -65,7 +63,7 @@ class Pulls:
                 self._over(key, download)
                 download.task.cancel()
 
-    def _over(self, key: tuple[str, tuple[PullSecret, ...]], download: _Download) -> None:
+    def _over(self, key: tuple[str, tuple[Reference, ...]], download: _Download) -> None:
         if self._downloads.get(key) is download:
             del self._downloads[key]
 
@@ -74,7 +72,7 @@ class _Download:
     """One pull and all who wait for it."""
 
     def __init__(
-        self, node: Node, name: str, secrets: Sequence[PullSecret], turns: asyncio.Semaphore
+        self, node: Node, name: str, secrets: Sequence[Reference], turns: asyncio.Semaphore
     ) -> None:
         self._body = partial(pullworker.pull_image, node, name, tuple(secrets))
         self._turns = turns

@@ -9,25 +9,25 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from podrun.agent import pullsecrets
 from podrun.agent.localimages import found_of
 from podrun.agent.node import Node
+from podrun.agent.pullsecrets import Reference
 from podrun.pod.pulling import ERR_PULL
 
 if TYPE_CHECKING:
     from podrun.image.pull import LayerProgress
-    from podrun.registry.credentials import PullSecret
 
 #: seconds between two reports of the same state; changes of a layer's state are told at once
 _PACE = 0.1
 
 
 def pull_image(
-    node: Node, name: str, secrets: Sequence[PullSecret], report: int, go: int
+    node: Node, name: str, secrets: tuple[Reference, ...], report: int, go: int
 ) -> dict[str, Any]:
     """Raises PodrunError. Killed at any moment, it leaves nothing that is visible."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # who hangs up is an error like others
@@ -38,7 +38,8 @@ def pull_image(
     from podrun.registry.types import RegistryError
 
     helpers = Registries.load(node.config).credential_helpers
-    keyring = Chain(SecretKeyring(secrets), FileKeyring(node.config, helpers=helpers))
+    own = SecretKeyring(pullsecrets.read(node.paths, secrets))
+    keyring = Chain(own, FileKeyring(node.config, helpers=helpers))
     store = ImageStore.of(node.config)
     try:
         image = pull(store, node.config, name, keyring, _Report(report))

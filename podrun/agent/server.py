@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from podrun.agent import operations, protocol, worker
+from podrun.agent import claims, operations, protocol, worker
 from podrun.agent.capacity import Capacity
 from podrun.agent.changes import Changes
 from podrun.agent.client import MAX_REQUEST
@@ -21,7 +21,6 @@ from podrun.agent.imagegc import ImageGc
 from podrun.agent.logrotate import LogRotation
 from podrun.agent.node import Node
 from podrun.agent.objects import Objects
-from podrun.agent.objectstore import ObjectStore
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.pulls import Pulls
@@ -51,7 +50,7 @@ class Agent:
         self._pulls = Pulls(node)
         self._image_gc = ImageGc(node, lambda: [task.stored for task in self.tasks.values()])
         self.capacity = Capacity(node, self.tasks.values)
-        self.objects = Objects(ObjectStore(node.paths), self.tasks.values)
+        self.objects = Objects(node.paths, self.tasks.values)
         self._storage = StorageWatch(self.tasks.values)
         self._clients = 0
         self._long_requests = asyncio.Semaphore(_LONG_REQUESTS)
@@ -70,6 +69,8 @@ class Agent:
             known[stored.paths.uid] = {run.id for run in runs if run is not None}
         await self._try(operations.sweep, self.node, known)
         await self._try(operations.sweep_rubbish, self.node)
+        if claims.has_rubbish(self.node.paths):
+            await self._try(claims.sweep, self.node.paths)
         if any(not stored.pod.spec.host_network for stored in stored_pods):
             await self._try(operations.restore_network, self.node)
         for stored in stored_pods:

@@ -35,9 +35,11 @@ class Decoder:
         self.lines: dict[str, int] = {}
         self._visited = 0
         self._pending = pending
+        self._secret = False
 
     def decode(self, kind: str, node: Mapping) -> dict[str, Any]:
         """``node`` as plain data. Raises Unreadable when aliases make it too large."""
+        self._secret = kind == "Secret"
         return self._object(kind, node, "", noted=False)
 
     def _object(self, kind: str, node: Mapping, path: str, *, noted: bool) -> dict[str, Any]:
@@ -137,9 +139,12 @@ class Decoder:
 
     def _mismatch(self, path: str, wanted: str, node: Node) -> Any:
         hint = ""
+        got = _described(node)
         if wanted == "a string" and isinstance(node, Scalar):
             hint = f' (quote it: "{node.text}")'
-        self._problem(path, f"expected {wanted}, got {_described(node)}{hint}")
+        if self._secret and isinstance(node, Scalar):  # it may be a password
+            got, hint = "something else", " (quote it)" if hint else ""
+        self._problem(path, f"expected {wanted}, got {got}{hint}")
         return _ABSENT
 
     def _problem(self, path: str, message: str) -> None:

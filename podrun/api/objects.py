@@ -41,6 +41,12 @@ HANDLING = {
         validate_objects.secret,
         validate_objects.immutable_update,
     ),
+    "PersistentVolumeClaim": Handling(
+        PersistentVolumeClaim,
+        defaults_objects.claim,
+        validate_objects.claim,
+        validate_objects.claim_update,
+    ),
     "Pod": Handling(Pod, defaults.with_defaults, validate.validate),
 }
 

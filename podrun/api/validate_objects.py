@@ -5,7 +5,6 @@ They take objects with their defaults. ``…_update`` is for one that exists alr
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 
@@ -13,11 +12,16 @@ import msgspec
 
 from podrun.api import names, quantity
 from podrun.api.configuration import ConfigMap, PersistentVolumeClaim, Secret
+from podrun.api.defaults_objects import decoded
 from podrun.api.problem import Problem
 from podrun.api.validate import metadata
-from podrun.api.validate_rules import check, choice, forbidden, invalid, required
+from podrun.api.validate_rules import check, choice, forbidden, invalid, not_yet, required
 
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_KEY_HINT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
 _MAX_BYTES = 1 << 20
 _ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 #: the keys that a Secret of this type must have
@@ -27,6 +31,8 @@ _REQUIRED = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
+_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
+_ACCOUNT = "kubernetes.io/service-account.name"
 _BASIC_AUTH = ("username", "password")  # one of them will do
 
 
@@ -36,13 +42,13 @@ def config_map(thing: ConfigMap) -> Iterator[Problem]:
     yield from _keys("binaryData", thing.binary_data)
     for key in thing.binary_data:
         if key in thing.data:
-            why = "duplicate of key present in data"
-            yield invalid(f"binaryData[{key}]", key, why)
+            yield invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+            yield invalid(f"binaryData[{key}]", key, "duplicate of key present in data")
     size = sum(len(text.encode()) for text in thing.data.values())
     for key, text in thing.binary_data.items():
-        decoded = _decoded(text)
-        size += len(decoded or b"")
-        if decoded is None:
+        found = decoded(text)
+        size += len(found or b"")
+        if found is None:
             yield _not_base64(f"binaryData[{key}]")
     yield from _size("", size)
 
@@ -52,20 +58,26 @@ def secret(thing: Secret) -> Iterator[Problem]:
     yield from _keys("data", thing.data)
     size = 0
     for key, text in thing.data.items():
-        decoded = _decoded(text)
-        size += len(decoded or b"")
-        if decoded is None:
+        found = decoded(text)
+        size += len(found or b"")
+        if found is None:
             yield _not_base64(f"data[{key}]")
     yield from _size("data", size)
+    yield from _keys_of_type(thing)
+
+
+def _keys_of_type(thing: Secret) -> Iterator[Problem]:
     for key in _REQUIRED.get(thing.type, ()):
-        if key not in thing.data:
+        if key not in thing.data or (key == "ssh-privatekey" and not thing.data[key]):
             yield required(f"data[{key}]")
+    if thing.type == _ACCOUNT_TOKEN and not thing.metadata.annotations.get(_ACCOUNT):
+        yield required(f"metadata.annotations[{_ACCOUNT}]")
     if thing.type == "kubernetes.io/basic-auth" and not set(_BASIC_AUTH) & thing.data.keys():
         for key in _BASIC_AUTH:
             yield required(f"data[{key}]")
     for key in _REQUIRED.get(thing.type, ()):
         if key.startswith(".docker") and key in thing.data:
-            yield from _json(f"data[{key}]", _decoded(thing.data[key]))
+            yield from _json(f"data[{key}]", decoded(thing.data[key]))
 
 
 def immutable_update(old: ConfigMap | Secret, new: ConfigMap | Secret) -> Iterator[Problem]:
@@ -93,7 +105,12 @@ def claim(thing: PersistentVolumeClaim) -> Iterator[Problem]:
     if "ReadWriteOncePod" in spec.access_modes and len(spec.access_modes) > 1:
         why = "may not use ReadWriteOncePod with other access modes"
         yield forbidden("spec.accessModes", why)
-    yield from choice("spec.volumeMode", spec.volume_mode, ("Filesystem",))
+    yield from choice("spec.volumeMode", spec.volume_mode, ("Block", "Filesystem"))
+    if spec.volume_mode == "Block":
+        yield not_yet("spec.volumeMode", spec.volume_mode)
+    if spec.volume_name not in ("", thing.metadata.name):
+        why = f"podrun has one volume for this claim, {thing.metadata.name}"
+        yield invalid("spec.volumeName", spec.volume_name, why)
     requests = spec.resources.requests if spec.resources else {}
     limits = spec.resources.limits if spec.resources else {}
     if "storage" not in requests:
@@ -111,7 +128,10 @@ def claim_update(old: PersistentVolumeClaim, new: PersistentVolumeClaim) -> Iter
         msgspec.structs.replace(each.spec, resources=None, volume_name="") for each in (old, new)
     )
     if before != after:
-        why = "spec is immutable after creation except resources.requests for bound claims"
+        why = (
+            "spec is immutable after creation except resources.requests and "
+            "volumeAttributesClassName for bound claims"
+        )
         yield forbidden("spec", why)
     if storage_bytes(new) < storage_bytes(old):
         why = "field can not be less than status.capacity"
@@ -130,21 +150,13 @@ def _keys(path: str, data: Mapping[str, str]) -> Iterator[Problem]:
         if len(key) > 253:
             yield invalid(at, key, "must be no more than 253 characters")
         if not _KEY.fullmatch(key):
-            why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-            yield invalid(at, key, why)
+            yield invalid(at, key, _KEY_HINT)
         elif key == ".":
             yield invalid(at, key, "must not be '.'")
         elif key == "..":
             yield invalid(at, key, "must not be '..'")
         elif key.startswith(".."):
             yield invalid(at, key, "must not start with '..'")
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
-    except (ValueError, binascii.Error):
-        return None
 
 
 def _not_base64(path: str) -> Problem:

@@ -16,13 +16,13 @@ import pytest
 from podrun.agent import pullworker
 from podrun.agent.node import Node
 from podrun.agent.pulls import Layers, Pulled, Pulls
+from podrun.agent.pullsecrets import Reference
 from podrun.errors import PodrunError
 from podrun.node.config import Config
 from podrun.node.paths import Paths
-from podrun.registry.credentials import PullSecret
 from tests.node import PATIENCE
 
-SECRET = PullSecret("default/one", "kubernetes.io/dockerconfigjson", b"{}")
+SECRET = Reference("default", "one", "1")
 
 
 class Lab:
@@ -48,7 +48,7 @@ class Lab:
             raise PodrunError("no such image", reason="ErrImagePull")
         return {"name": name, "image_id": "sha256:0", "reference": "", "size": 7}
 
-    def pull(self, name: str, *secrets: PullSecret) -> asyncio.Task[Pulled]:
+    def pull(self, name: str, *secrets: Reference) -> asyncio.Task[Pulled]:
         def heard(layers: Layers) -> None:
             self.heard += [layer["digest"] for layer in layers]
 

@@ -30,9 +30,9 @@ accessModes []string: ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOnc
     the first three are the same.
 resources VolumeResourceRequirements: How much storage; the disk must be as large. Nothing holds the
     pods to it.
-storageClassName string: Kept as it is: there is one class, a local directory.
-volumeMode string =Filesystem: Filesystem (default). Block is refused.
-volumeName string set: The volume behind the claim. podrun fills it in.
+storageClassName string note =local: Kept as it is: there is one class, a directory of the machine.
+volumeMode string: Filesystem (default). Block is refused.
+volumeName string: The volume behind the claim, of the claim's own name. podrun fills it in.
 selector any no: Which volumes may be chosen.
 dataSource any no: What the volume is filled with.
 dataSourceRef any no: What the volume is filled with.
