@@ -97,7 +97,7 @@ class PodTask:
 
     def objects_changed(self) -> None:
         """What the pod refers to, or what it tells of itself, has changed: it is looked at anew."""
-        forget_missing(self.facts)
+        forget_missing(self.stored.pod, self.facts)
         self._live.ask()
         self._wake.set()
 

@@ -63,8 +63,8 @@ hostAliases []HostAlias: Lines added to the pod's /etc/hosts.
 securityContext PodSecurityContext: User and groups of all containers, unless one has its own.
 enableServiceLinks boolean: Environment variables of the namespace's Services. There are none here,
     so either value is right.
-imagePullSecrets []LocalObjectReference: Secrets with logins for registries. Secrets are not kept
-    yet: one that is named does not exist, which is a warning, and the pull is tried without it.
+imagePullSecrets []LocalObjectReference: Secrets with logins for registries, tried before those of
+    the machine. One that does not exist is a warning, and the pull is tried without it.
 automountServiceAccountToken boolean note: Whether to mount a token for the API server. There is no
     API server here, so there is none.
 serviceAccountName string note =default: The pod's identity at the API server. Kept, without effect.
