@@ -90,6 +90,11 @@ class ObjectStore:
         fsync_directory(path.parent)
         return True
 
+    def sweep(self) -> None:
+        """Remove what a killed agent had half-written: it may be of a Secret. OSError."""
+        for path in self._root.glob("*/.*.tmp"):
+            path.unlink(missing_ok=True)
+
     def _path(self, kind: Kind, namespace: str, name: str) -> Path:
         """Names of objects may be as long as a file's, without room for an ending."""
         digest = hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:40]

@@ -69,6 +69,8 @@ class Agent:
             known[stored.paths.uid] = {run.id for run in runs if run is not None}
         await self._try(operations.sweep, self.node, known)
         await self._try(operations.sweep_rubbish, self.node)
+        with contextlib.suppress(OSError):
+            self.objects.store.sweep()
         if claims.has_rubbish(self.node.paths):
             await self._try(claims.sweep, self.node.paths)
         if any(not stored.pod.spec.host_network for stored in stored_pods):

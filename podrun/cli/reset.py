@@ -51,7 +51,8 @@ def reset(config: Config, *, images: bool) -> None:
 
 
 def _delete_pods(config: Config, paths: Paths) -> None:
-    """Through the agent, which at its start also removes what is only half there."""
+    """Through the agent, which at its start also removes what is only half there. Before them go
+    the objects, of which some would make new pods."""
     if not any(_names(path) for path in (paths.pods, paths.runtime)):
         return
     from podrun.agent.client import call
@@ -59,8 +60,21 @@ def _delete_pods(config: Config, paths: Paths) -> None:
 
     uids = [stored.pod.metadata.uid for stored in PodStore(paths).list()]
     request = {"verb": "delete", "uids": uids, "graceSeconds": 0, "wait": True, "timeout": 60.0}
-    for _ in call(config, request):
+    for _ in call(config, {**request, "objects": _objects(paths)}):
         pass
+
+
+def _objects(paths: Paths) -> list[dict[str, str]]:
+    from podrun.agent.objectstore import ObjectStore
+    from podrun.api.kinds import KINDS, POD
+
+    store = ObjectStore(paths)
+    return [
+        {"kind": kind.name, "namespace": each.metadata.namespace, "name": each.metadata.name}
+        for kind in KINDS
+        if kind is not POD
+        for each in store.list(kind)
+    ]
 
 
 def _names(directory: Path) -> list[str]:

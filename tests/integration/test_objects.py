@@ -159,11 +159,11 @@ def test_a_pod_waits_for_what_it_refers_to(node: Node) -> None:
 
 
 def test_reset_takes_objects_and_claims_away(fresh_node: Node) -> None:
-    fresh_node.apply_text("---\n".join([LOGIN, CLAIM_TEXT % "1Mi"]))
+    fresh_node.apply_text(ALL)
     (fresh_node.paths.claims / "default" / "data").mkdir(parents=True)
     uses = {each["kind"]: each for each in fresh_node.json("system", "df", "-o", "json")["uses"]}
-    assert (uses["objects"]["count"], uses["claims"]["count"]) == (2, 1)
+    assert (uses["objects"]["count"], uses["claims"]["count"]) == (3, 1)
     fresh_node.podrun("system", "prune", "--all", "--force")
-    assert len(kept(fresh_node)) == 2
+    assert len(kept(fresh_node)) == 3
     fresh_node.podrun("system", "reset", "--force")
     assert not fresh_node.paths.objects.exists() and not fresh_node.paths.claims.exists()

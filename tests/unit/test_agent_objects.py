@@ -140,6 +140,14 @@ def test_a_full_disk_leaves_what_was_there(lab: Lab, monkeypatch: pytest.MonkeyP
     assert lab.objects.store.list(SECRET) == [] and lab.task.told == told
 
 
+def test_what_was_half_written_is_swept(lab: Lab) -> None:
+    lab.apply(LOGIN % "r")
+    half = lab.paths.objects / "secrets" / ".x.json.1.tmp"
+    half.write_text("half a password")
+    lab.objects.store.sweep()
+    assert not half.exists() and len(lab.objects.store.list(SECRET)) == 1
+
+
 def test_pods_that_refer_to_it_are_told(lab: Lab) -> None:
     heard: list[Key] = []
     lab.objects.listeners.add(heard.append)
