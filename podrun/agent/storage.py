@@ -47,9 +47,9 @@ class StorageWatch:
 
     async def _watch(self) -> None:
         try:
-            while watched := [task for task in self._tasks() if _is_watched(task)]:
+            while any(map(_is_watched, self._tasks())):
                 await asyncio.sleep(PERIOD)
-                for task in watched:
+                for task in list(self._tasks()):  # those that came meanwhile, too
                     await self._try(task)
         finally:
             self._running = None

@@ -54,6 +54,12 @@ def shared(node: Node) -> None:
     assert lines == ["hello over localhost", "hello over a Unix socket"]
 
 
+def config(node: Node) -> None:
+    assert _end(node, "config") == "Succeeded"
+    lines = _log(node, "config", "app").splitlines()
+    assert lines == ["hello, blue world", "colour=blue", "the password has 6 characters", "config"]
+
+
 def init(node: Node) -> None:
     assert _end(node, "init") == "Succeeded"
     assert _log(node, "init", "app").split() == ["first", "second", "third"]
@@ -115,8 +121,8 @@ def host_network(node: Node) -> None:
 PROMISES: dict[str, Callable[[Node], None]] = {
     check.__name__.replace("_", "-"): check
     for check in (
-        shared, init, web, processes, restart_always, restart_onfailure, restart_never, sidecar,
-        host_network,
+        shared, init, config, web, processes, restart_always, restart_onfailure, restart_never,
+        sidecar, host_network,
     )
 }  # fmt: skip
 
