@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import cache
 
 from podrun.agent.node import Node
 from podrun.agent.objectstore import ObjectStore
@@ -27,9 +28,11 @@ def variables(node: Node, stored: StoredPod, container: Container) -> dict[str, 
     pod = stored.pod
     store = ObjectStore(node.paths)
 
+    @cache  # all variables are of one version of it
     def find(kind: Kind, name: str) -> AnyObject | None:
         return store.read(kind, pod.metadata.namespace, name)
 
+    @cache
     def read_file(volume: str, path: str) -> str | None:
         return _read(stored, volume, path)
 

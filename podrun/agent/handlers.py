@@ -25,7 +25,7 @@ from podrun.api.probe import (
 from podrun.container import control
 from podrun.container.user import User
 from podrun.errors import NotFound, PodrunError
-from podrun.pod.expansion import expand
+from podrun.pod.expansion import expand_all
 from podrun.pod.facts import Run
 from podrun.probe import address, command, grpc, http, tcp
 from podrun.probe.outcome import ERROR, SUCCESS, Outcome
@@ -157,7 +157,7 @@ def port_of(container: Container, port: int | str) -> int:
 def _expanded(wanted: ExecAction, container: Container) -> tuple[str, ...]:
     """Only with what the manifest says literally: the values of other variables are not known."""
     values = {variable.name: variable.value for variable in container.env}
-    return tuple(expand(word, values) for word in wanted.command)
+    return expand_all(wanted.command, values)
 
 
 async def _address(host: str, timeout: float | None) -> str:

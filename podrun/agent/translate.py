@@ -17,7 +17,7 @@ from podrun.network.types import PortMapping
 from podrun.node.config import Config
 from podrun.node.paths import PodPaths
 from podrun.pod import resources
-from podrun.pod.expansion import expand
+from podrun.pod.expansion import expand_all
 from podrun.pod.sysctls import parameters
 from podrun.sandbox.spec import Dns, HostAlias, SandboxSpec
 
@@ -227,10 +227,9 @@ def _process(
 def _arguments(container: Container, image: Image, variables: Mapping[str, str]) -> tuple[str, ...]:
     """command replaces the entrypoint and the image's arguments; args only the arguments. Only
     what the manifest says is expanded, and only with its own variables."""
-    command, args = (
-        tuple(expand(word, variables) for word in words)
-        for words in (container.command, container.args)
-    )
+    words = expand_all(container.command + container.args, variables)
+    count = len(container.command)
+    command, args = words[:count], words[count:]
     if command:
         return command + args
     return image.config.entrypoint + (args or image.config.cmd)

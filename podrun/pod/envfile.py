@@ -3,24 +3,25 @@
     # a comment, or a blank line
     NAME='value'            literally what is between the quotes, line breaks too
     NAME='value' # comment
-    NAME=                   empty
+    NAME= whatever          empty, as for a shell
 
-No space before "=", no value without quotes.
+No space before "=", no value without quotes. Lines may end as Windows ends them.
 """
 
 from __future__ import annotations
 
 import re
 
-_SKIPPED = re.compile(r"[ \t\r]*(?:#[^\n]*)?(?:\n|$)")
-_NAME = re.compile(r"[ \t]*([^=\s#]+)=")
-_QUOTED = re.compile(r"'([^']*)'(?:[ \t]+#[^\n]*|[ \t\r]*)(?:\n|$)")
-_EMPTY = re.compile(r"(?:[ \t][^\n]*|\r?)(?:\n|$)")
+_SKIPPED = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)")
+_NAME = re.compile(r"[ \t]*+([^=\n]*[^=\s])=")
+_QUOTED = re.compile(r"'([^']*)'[ \t]*(?:#[^\n]*)?(?:\n|$)")
+_EMPTY = re.compile(r"[ \t][^\n]*(?:\n|$)")
 
 
 def value_of(text: str, key: str) -> str | None:
     """The first value of ``key``; None without one. ValueError names the line that is wrong, up to
     where the key was found."""
+    text = text.replace("\r\n", "\n").removesuffix("\r")
     at = 0
     while at < len(text):
         if skipped := _SKIPPED.match(text, at):

@@ -24,7 +24,7 @@ from podrun.api.pod import (
 )
 from podrun.errors import PodrunError
 from podrun.pod import downward, envfile
-from podrun.pod.expansion import expand
+from podrun.pod.expansion import Room, expand
 from podrun.pod.missing import CONFIG_ERROR
 from podrun.pod.projection import Find
 from podrun.pod.resources import Amounts
@@ -47,15 +47,17 @@ def variables(pod: Pod, container: Container, around: Surroundings) -> dict[str,
     missing."""
     namespace = pod.metadata.namespace
     found: dict[str, str] = {}
+    room = Room()
     for source in container.env_from:
-        found.update(_whole(source, namespace, around.find))
+        for name, value in _whole(source, namespace, around.find).items():
+            found[name] = room.take(value)
     for variable in container.env:
         if variable.value or variable.value_from is None:
-            value: str | None = expand(variable.value, found)
+            given: str | None = expand(variable.value, found)
         else:
-            value = _value(pod, container, variable.value_from, around)
-        if value is not None:
-            found[variable.name] = value
+            given = _value(pod, container, variable.value_from, around)
+        if given is not None:
+            found[variable.name] = room.take(given)
     for name, value in found.items():
         if "\0" in value:
             raise _refused(f"the value of variable {name} has a null character")

@@ -21,7 +21,7 @@ _OBJECTS: dict[tuple[str, str], AnyObject] = {
         data={"A": "Mg==", "password": "c2VzYW1l", "raw": "AP8=", "nul": "YQBi"}
     ),
 }
-_FILE = "# made by init\nTOKEN='to ken'\n  SPACED='a\nb' # two lines\nEMPTY=\n"
+_FILE = "# made by init\nTOKEN='to ken'\n  SPACED='a\nb' # two lines\nEMPTY=''\n"
 
 
 def _find(kind: Kind, name: str) -> AnyObject | None:
@@ -182,7 +182,11 @@ def test_what_the_api_server_refuses(env: str, problem: str) -> None:
         ("A='1'\nK='v'\nK='w'", "v"),
         ("K='two\nlines'", "two\nlines"),
         ("K='$X\\n\"'", '$X\\n"'),
-        ("K=", ""),
+        ("K= ", ""),
+        ("K=''", ""),
+        ("K='v'# c", "v"),
+        ("export A='1'\nA#B='2'\nK='v'", "v"),
+        ("A='1\r\n2'\r\n\r\nK='1\r\n2'\r", "1\n2"),
         ("K= 'v'", ""),
         ("K='v'\r\n", "v"),
         ("A='K=x'", None),
@@ -195,7 +199,7 @@ def test_files_of_variables(text: str, value: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("K=v", 1), ("A='1'\nK = 'v'", 2), ('K="v"', 1), ("A='1\n2'\nno", 3), ("K='open", 1), ("='v'", 1), ("K='v'x", 1)],
+    [("K=v", 1), ("\nK=", 2), (" " * 30000 + "x" * 30000, 1), ("A='1'\nK = 'v'", 2), ('K="v"', 1), ("A='1\n2'\nno", 3), ("K='open", 1), ("='v'", 1), ("K='v'x", 1)],
 )  # fmt: skip
 def test_files_that_are_wrong(text: str, line: int) -> None:
     with pytest.raises(ValueError, match=f"^line {line}: "):

@@ -1,14 +1,11 @@
-"""Turns of probes, $(NAME) in their commands, and named ports."""
+"""Turns of probes, and named ports."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from podrun.pod.expansion import expand
 from podrun.agent.handlers import port_of
 from podrun.agent.turns import Turns
 from podrun.api.container import Container, ContainerPort
@@ -76,22 +73,6 @@ def test_a_cancelled_turn_is_given_back() -> None:
         return await gather(turns, 2, asyncio.Event())
 
     assert asyncio.run(run()) == (1, 2)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("$(A)", "1"), ("x$(A)y$(B)", "x1y"), ("$(NO)", "$(NO)"), ("$$(A)", "$(A)"),
-        ("$$$(A)", "$1"), ("$A", "$A"), ("$(A", "$(A"), ("$", "$"), ("$()", "$()"), ("a$$", "a$"),
-    ],
-)  # fmt: skip
-def test_references(text: str, expected: str) -> None:
-    assert expand(text, {"A": "1", "B": ""}) == expected
-
-
-@given(st.text(alphabet="ab()", max_size=20))
-def test_text_without_dollars_stays(text: str) -> None:
-    assert expand(text, {"a": "x"}) == text
 
 
 def test_ports_by_number_and_name() -> None:
