@@ -8,7 +8,6 @@ names ─────► check_deletion(): or Conflict, and nothing has changed
 
 from __future__ import annotations
 
-import contextlib
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -90,20 +89,9 @@ class Objects:
     def keep(self, prepared: Sequence[Prepared], owner_gid: int) -> None:
         """Durable on return. OSError (a full disk): nothing has changed."""
         changed = [each for each in prepared if each.result != "unchanged"]
-        with contextlib.ExitStack() as undo:
-            for each in changed:
-                undo.callback(self._restore, each)
-                self.store.write(each.thing, owner_gid)
-            undo.pop_all()
+        self.store.write_all((each.thing for each in changed), owner_gid)
         for each in changed:
             self._tell(_key(each.thing))
-
-    def _restore(self, each: Prepared) -> None:
-        with contextlib.suppress(OSError):
-            if each.old is None:
-                self.store.remove(*_key(each.thing))
-            else:
-                self.store.write(each.old)
 
     # ── delete ──────────────────────────────────────────────────────────────────────────────────
 

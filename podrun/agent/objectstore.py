@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from podrun.api.kinds import SECRET, Kind
 from podrun.api.objects import HANDLING, AnyObject, kind_of
 from podrun.errors import NotFound
 from podrun.node.paths import Paths
-from podrun.node.records import fsync_directory, read_record, write_record
+from podrun.node.records import fsync_directory, fsync_path, read_record, write_record
 
 
 class ObjectStore:
@@ -72,13 +73,38 @@ class ObjectStore:
 
     def write(self, thing: AnyObject, owner_gid: int = 0) -> None:
         """Durable on return; its group stays that of who applied it first. OSError."""
+        self.write_all((thing,), owner_gid)
+
+    def write_all(self, things: Iterable[AnyObject], owner_gid: int = 0) -> None:
+        """As ``write``. OSError: none of them is written, as long as the agent lives."""
+        with ExitStack() as undo:
+            paths = [self._stage(thing, owner_gid, undo) for thing in things]
+            for path in paths:  # of many the first takes the time: the others were on their way
+                fsync_path(_staged(path))
+            for path in paths:
+                os.rename(_staged(path), path)
+            for directory in {path.parent for path in paths}:
+                fsync_directory(directory)
+            undo.pop_all()
+
+    def _stage(self, thing: AnyObject, owner_gid: int, undo: ExitStack) -> Path:
+        """The path at which it will be."""
         kind = kind_of(thing)
         path = self._path(kind, thing.metadata.namespace, thing.metadata.name)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         mode = 0o600 if kind is SECRET else 0o640
         with contextlib.suppress(FileNotFoundError):
             owner_gid = path.stat().st_gid
-        write_record(path, msgspec.json.encode(thing), mode=mode, gid=max(owner_gid, 0))
+        undo.callback(_staged(path).unlink, missing_ok=True)
+        data = msgspec.json.encode(thing)
+        write_record(_staged(path), data, mode=mode, gid=max(owner_gid, 0), durable=False)
+        return path
+
+    def owner_gid(self, kind: Kind, namespace: str, name: str) -> int:
+        """The group of who applied it first; 0 when there is no such object."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._path(kind, namespace, name).stat().st_gid
+        return 0
 
     def remove(self, kind: Kind, namespace: str, name: str) -> bool:
         """Whether it was there. Idempotent; durable on return. OSError."""
@@ -92,10 +118,14 @@ class ObjectStore:
 
     def sweep(self) -> None:
         """Remove what a killed agent had half-written: it may be of a Secret. OSError."""
-        for path in self._root.glob("*/.*.tmp"):
+        for path in self._root.glob("*/.*"):
             path.unlink(missing_ok=True)
 
     def _path(self, kind: Kind, namespace: str, name: str) -> Path:
         """Names of objects may be as long as a file's, without room for an ending."""
         digest = hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:40]
         return self._root / kind.plural / f"{digest}.json"
+
+
+def _staged(path: Path) -> Path:
+    return path.with_name(f".{path.name}")

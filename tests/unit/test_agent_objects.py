@@ -10,9 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from podrun.agent import claims
+from podrun.agent import claims, objectstore
 from podrun.agent.objects import Key, Objects, Prepared, key_of
-from podrun.agent.objectstore import ObjectStore
 from podrun.agent.podtask import PodTask
 from podrun.agent.pullsecrets import read as read_pull_secrets
 from podrun.agent.pullsecrets import references
@@ -126,18 +125,18 @@ def test_a_claim_fits_on_the_disk(lab: Lab) -> None:
 
 def test_a_full_disk_leaves_what_was_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.apply(SETTINGS % "one")
-    told, write = lab.task.told, ObjectStore.write
+    told = lab.task.told
 
-    def fails_for_secrets(store: ObjectStore, thing: AnyObject, owner_gid: int = 0) -> None:
-        if thing.kind == "PersistentVolumeClaim":
+    def full(path: Path) -> None:
+        if "claims" in str(path):
             raise OSError(28, "No space left on device")
-        write(store, thing, owner_gid)
 
-    monkeypatch.setattr(ObjectStore, "write", fails_for_secrets)
+    monkeypatch.setattr(objectstore, "fsync_path", full)
     with pytest.raises(OSError, match="No space left"):
         lab.apply(SETTINGS % "two", LOGIN % "r", DATA % "1Mi")
     assert lab.settings().data == {"a": "one"}
     assert lab.objects.store.list(SECRET) == [] and lab.task.told == told
+    assert [path.parent.name for path in lab.paths.objects.rglob("*.json")] == ["configmaps"]
 
 
 def test_what_was_half_written_is_swept(lab: Lab) -> None:
