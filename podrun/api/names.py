@@ -16,6 +16,10 @@ _SUBDOMAIN_HINT = (
     "with a letter or digit"
 )
 _NAME_HINT = "must consist of letters, digits, '-', '_' and '.', and start and end with the former"
+_CONFIG_KEY_HINT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
 
 
 def _is_label(text: str) -> bool:
@@ -73,6 +77,18 @@ def port_name(text: str) -> str:
 def http_header(text: str) -> str:
     good = bool(text) and _ALNUM.issuperset(text.replace("-", ""))
     return "" if good else "a valid HTTP header must consist of alphanumeric characters or '-'"
+
+
+def config_key(text: str) -> str:
+    """A key of a ConfigMap or Secret; it may become the name of a file."""
+    if why := _too_long(text, 253):
+        return why
+    inner = text.replace("-", "").replace("_", "").replace(".", "")
+    if not text or not _ALNUM.issuperset(inner):
+        return _CONFIG_KEY_HINT
+    if text in (".", ".."):
+        return f"must not be '{text}'"
+    return "must not start with '..'" if text.startswith("..") else ""
 
 
 def env_name(text: str) -> str:

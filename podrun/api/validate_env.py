@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from podrun.api import names
@@ -13,7 +12,8 @@ from podrun.api.validate_projection import local_path
 from podrun.api.validate_rules import check, invalid, not_found, required
 from podrun.api.validate_selectors import env_field_ref, resource_field_ref
 
-_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_SOURCES = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+_ONE_ONLY = "may not have more than one field specified at a time"
 
 
 def environment(path: str, container: Container, spec: PodSpec) -> Iterator[Problem]:
@@ -28,25 +28,17 @@ def environment(path: str, container: Container, spec: PodSpec) -> Iterator[Prob
         if "\0" in variable.value:
             yield invalid(f"{at}.value", variable.value, "must not contain a null character")
         if variable.value_from is not None:
-            if variable.value:
-                why = "may not be specified when `value` is not empty"
-                yield Problem(f"{at}.valueFrom", f'Invalid value: "": {why}')
-            yield from _source(f"{at}.valueFrom", variable.value_from, spec)
+            yield from _source(f"{at}.valueFrom", variable.value_from, variable.value, spec)
 
 
-def _source(path: str, source: EnvVarSource, spec: PodSpec) -> Iterator[Problem]:
-    given = (
-        source.field_ref, source.resource_field_ref, source.config_map_key_ref,
-        source.secret_key_ref, source.file_key_ref,
-    )  # fmt: skip
-    count = sum(each is not None for each in given)
+def _source(path: str, source: EnvVarSource, value: str, spec: PodSpec) -> Iterator[Problem]:
+    count = sum(getattr(source, name) is not None for name in source.__struct_fields__)
     if count == 0:
-        kinds = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
-        yield Problem(path, f'Invalid value: "": must specify one of: {kinds}')
-    if count > 1:
-        yield Problem(
-            path, 'Invalid value: "": may not have more than one field specified at a time'
-        )
+        yield invalid(path, "", f"must specify one of: {_SOURCES}")
+    elif value:
+        yield invalid(path, "", "may not be specified when `value` is not empty")
+    elif count > 1:
+        yield invalid(path, "", _ONE_ONLY)
     if source.field_ref is not None:
         yield from env_field_ref(f"{path}.fieldRef", source.field_ref)
     if source.resource_field_ref is not None:
@@ -67,9 +59,8 @@ def _key(path: str, ref: KeySelector) -> Iterator[Problem]:
         yield required(f"{path}.name")
     if not ref.key:
         yield required(f"{path}.key")
-    elif not _KEY.fullmatch(ref.key):
-        why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-        yield invalid(f"{path}.key", ref.key, why)
+    else:
+        yield from check(f"{path}.key", ref.key, names.config_key)
 
 
 def _file_key(path: str, ref: FileKeySelector, spec: PodSpec) -> Iterator[Problem]:
@@ -95,13 +86,11 @@ def _env_from(path: str, container: Container) -> Iterator[Problem]:
         refs = {"configMapRef": source.config_map_ref, "secretRef": source.secret_ref}
         given = {name: ref for name, ref in refs.items() if ref is not None}
         if not given:
-            yield Problem(
-                at, 'Invalid value: "": must specify one of: `configMapRef` or `secretRef`'
-            )
+            yield invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")
         if len(given) > 1:
-            yield Problem(
-                at, 'Invalid value: "": may not have more than one field specified at a time'
-            )
+            yield invalid(at, "", _ONE_ONLY)
         for name, ref in given.items():
             if not ref.name:
                 yield required(f"{at}.{name}.name")
+            else:
+                yield from check(f"{at}.{name}.name", ref.name, names.dns_subdomain)

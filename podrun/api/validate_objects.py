@@ -5,7 +5,6 @@ They take objects with their defaults. ``…_update`` is for one that exists alr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -17,11 +16,6 @@ from podrun.api.problem import Problem
 from podrun.api.validate import metadata
 from podrun.api.validate_rules import check, choice, forbidden, invalid, not_yet, required
 
-_KEY = re.compile(r"[-._a-zA-Z0-9]+")
-_KEY_HINT = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
-    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-)
 _MAX_BYTES = 1 << 20
 _ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 #: the keys that a Secret of this type must have
@@ -146,17 +140,7 @@ def storage_bytes(thing: PersistentVolumeClaim) -> int:
 
 def _keys(path: str, data: Mapping[str, str]) -> Iterator[Problem]:
     for key in data:
-        at = f"{path}[{key}]"
-        if len(key) > 253:
-            yield invalid(at, key, "must be no more than 253 characters")
-        if not _KEY.fullmatch(key):
-            yield invalid(at, key, _KEY_HINT)
-        elif key == ".":
-            yield invalid(at, key, "must not be '.'")
-        elif key == "..":
-            yield invalid(at, key, "must not be '..'")
-        elif key.startswith(".."):
-            yield invalid(at, key, "must not start with '..'")
+        yield from check(f"{path}[{key}]", key, names.config_key)
 
 
 def _not_base64(path: str) -> Problem:

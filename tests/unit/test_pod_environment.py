@@ -159,6 +159,8 @@ _MANY = "may not have more than one field specified at a time"
         ("env: [{name: A, valueFrom: {configMapKeyRef: {name: c}}}]", "env[0].valueFrom.configMapKeyRef.key: Required value"),
         ("env: [{name: A, valueFrom: {secretKeyRef: {key: a/b}}}]", "env[0].valueFrom.secretKeyRef.name: Required value"),
         ("env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: a/b}}}]", 'env[0].valueFrom.secretKeyRef.key: Invalid value: "a/b"'),
+        ("env: [{name: A, valueFrom: {configMapKeyRef: {name: c, key: ..data}}}]", 'env[0].valueFrom.configMapKeyRef.key: Invalid value: "..data": must not start with'),
+        ("envFrom: [{secretRef: {name: A/b}}]", 'envFrom[0].secretRef.name: Invalid value: "A/b"'),
         ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: z, path: f, key: k}}}]", 'env[0].valueFrom.fileKeyRef.volumeName: Not found: "z"'),
         ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: h, path: f, key: k}}}]", "env[0].valueFrom.fileKeyRef.volumeName: Invalid value: \"h\": must be an emptyDir volume"),
         ("env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: ../f, key: k}}}]", 'env[0].valueFrom.fileKeyRef.path: Invalid value: "../f"'),
