@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from podrun.api.kinds import KINDS
 from podrun.cli.diskuse import Item, Use, entries
 from podrun.linux.diskuse import bytes_of
 from podrun.node.paths import Paths
@@ -50,7 +51,9 @@ def object_use(paths: Paths) -> Use:
     """The records of ConfigMaps, Secrets, claims and workloads, by kind; all of them count as
     active: they are wanted for themselves."""
     items, count = [], 0
-    for directory in entries(paths.objects):
-        count += len(list(entries(directory)))
-        items.append(Item(directory.name, bytes_of([directory]), 0))
+    for directory in (paths.objects / kind.plural for kind in KINDS):
+        found = list(entries(directory))
+        count += len(found)
+        if found:
+            items.append(Item(directory.name, bytes_of(found), 0))
     return Use("objects", count, count, sum(item.bytes for item in items), 0, tuple(items))
