@@ -62,6 +62,8 @@ def mounts(
             volume=by_name[mount.name],
             target=mount.mount_path,
             read_only=mount.read_only or by_name[mount.name].kind == "projected",
+            recursive=mount.recursive_read_only in ("Enabled", "IfPossible"),
+            propagation=mount.mount_propagation,
             sub_path=_sub_path(mount, variables),
             lowers=lowers.get(mount.name, ()),
         )
@@ -78,7 +80,7 @@ def _sub_path(mount: VolumeMount, variables: Mapping[str, str]) -> str:
         raise _refused(f"missing value for {', '.join(missing)} in a subPathExpr")
     expanded = expand(mount.sub_path_expr, variables)
     if expanded.startswith("/") or ".." in expanded.split("/"):
-        raise _refused(f'subPathExpr "{mount.sub_path_expr}" leads out of the volume: "{expanded}"')
+        raise _refused(f'subPathExpr "{mount.sub_path_expr}" leads out of the volume')
     return expanded
 
 

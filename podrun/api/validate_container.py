@@ -1,6 +1,7 @@
 """The rules for containers: names, images, ports, mounts, environment, resources, rights.
 
-Probes and hooks: ``validate_probe``; restart policies: ``validate_restart``.
+Mounts: ``validate_mounts``; probes and hooks: ``validate_probe``; restart policies:
+``validate_restart``.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from podrun.api import names
-from podrun.api.container import Container, ContainerPort, VolumeMount
+from podrun.api.container import Container, ContainerPort
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
 from podrun.api.validate_env import environment
+from podrun.api.validate_mounts import mounts
 from podrun.api.validate_probe import no_probes_nor_hooks, probes_and_hooks
 from podrun.api.validate_resize import resizes
 from podrun.api.validate_resources import container_resources
@@ -24,7 +26,6 @@ from podrun.api.validate_rules import (
     duplicates,
     forbidden,
     invalid,
-    not_found,
     not_yet,
     required,
 )
@@ -61,7 +62,7 @@ def _container(path: str, container: Container, spec: PodSpec) -> Iterator[Probl
     yield from _image(path, container)
     yield from _ports(f"{path}.ports", container.ports, spec)
     yield from environment(path, container, spec)
-    yield from _mounts(f"{path}.volumeMounts", container.volume_mounts, spec)
+    yield from mounts(f"{path}.volumeMounts", container, spec)
     yield from container_resources(f"{path}.resources", container)
     yield from container_security(
         f"{path}.securityContext",
@@ -129,44 +130,6 @@ def _overlap(one: str, other: str) -> bool:
         return True
     same_family = (":" in one) == (":" in other)
     return same_family and not {one, other}.isdisjoint(("0.0.0.0", "::"))
-
-
-def _mounts(path: str, mounts: tuple[VolumeMount, ...], spec: PodSpec) -> Iterator[Problem]:
-    declared = {volume.name for volume in spec.volumes}
-    seen: set[str] = set()
-    for index, mount in enumerate(mounts):
-        at = f"{path}[{index}]"
-        if not mount.name:
-            yield required(f"{at}.name")
-        elif mount.name not in declared:
-            yield not_found(f"{at}.name", mount.name)
-        yield from _mount_path(f"{at}.mountPath", mount.mount_path)
-        if mount.mount_path and mount.mount_path in seen:
-            yield invalid(f"{at}.mountPath", mount.mount_path, "must be unique")
-        seen.add(mount.mount_path)
-        yield from _sub_path(f"{at}.subPath", mount.sub_path)
-        yield from _sub_path(f"{at}.subPathExpr", mount.sub_path_expr)
-        if mount.sub_path and mount.sub_path_expr:
-            why = "subPathExpr and subPath are mutually exclusive"
-            yield invalid(f"{at}.subPathExpr", mount.sub_path_expr, why)
-
-
-def _mount_path(path: str, value: str) -> Iterator[Problem]:
-    if not value:
-        yield required(path)
-    elif ":" in value:
-        yield invalid(path, value, "must not contain ':'")
-    elif "\0" in value or ".." in value.split("/"):
-        yield invalid(path, value, "must not contain '..' or a null character")
-
-
-def _sub_path(path: str, value: str) -> Iterator[Problem]:
-    if value.startswith("/"):
-        yield invalid(path, value, "must be a relative path")
-    if ".." in value.split("/"):
-        yield invalid(path, value, "must not contain '..'")
-    if "\0" in value:
-        yield invalid(path, value, "must not contain a null character")
 
 
 def _message(path: str, container: Container) -> Iterator[Problem]:

@@ -123,7 +123,13 @@ def _open_volume(wanted: VolumeMount, pod: PodPaths, owner: Users | None) -> int
     if volume.kind == "image":
         return imagevolume.open_mount(volume, wanted.lowers, sub_path, pod, owner)
     return volumes.open_mount(
-        volume, pod, read_only=wanted.read_only, sub_path=sub_path, users=owner
+        volume,
+        pod,
+        read_only=wanted.read_only,
+        recursive=wanted.recursive,
+        sub_path=sub_path,
+        propagation=wanted.propagation,
+        users=owner,
     )
 
 

@@ -18,11 +18,17 @@ DEFAULT_CAPABILITIES = (
 
 
 class VolumeMount(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``sub_path`` is relative to the volume; ``lowers`` are an image's layers, topmost first."""
+    """``sub_path`` is relative to the volume; ``lowers`` are an image's layers, topmost first.
+
+    ``recursive`` says that read_only holds for the mounts below it, too; ``propagation`` is the
+    manifest's mountPropagation.
+    """
 
     volume: Volume
     target: str
     read_only: bool = False
+    recursive: bool = False
+    propagation: str = ""
     sub_path: str = ""
     lowers: tuple[str, ...] = ()
 

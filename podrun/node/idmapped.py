@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from podrun.errors import MechanismFailed
-from podrun.linux import mount, users
+from podrun.linux import mount, mountinfo, users
 from podrun.linux.users import Users
 
 _CLONE = mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC
@@ -34,36 +32,16 @@ def idmap(fd: int, owner: Users, what: str, path: Path, *, reason: str = "Failed
         ) from None
 
 
-class _Mounted(NamedTuple):
-    """A line of mountinfo, proc_pid_mountinfo(5)."""
-
-    point: str
-    kind: str
-
-
 def _culprit(path: Path, owner: Users) -> str:
     """The mount that cannot, of what holds ``path`` and what is mounted below it."""
     real = os.path.realpath(path)
-    rows = list(_mountinfo())
-    above = [row for row in rows if _is_below(real, row.point)]
+    rows = list(mountinfo.mounts())
+    above = [row for row in rows if mountinfo.is_below(real, row.point)]
     holder = max(above, key=lambda row: len(row.point))
-    for row in (holder, *(row for row in rows if _is_below(row.point, real))):
+    for row in (holder, *(row for row in rows if mountinfo.is_below(row.point, real))):
         if not _can(row.point, owner):
             return f"the file system of {row.point} ({row.kind})"
     return f"the file system of {real} ({holder.kind})"
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
-
-
-def _mountinfo() -> Iterator[_Mounted]:
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
-        mounted, _, kind = line.partition(" - ")
-        point = mounted.split(" ")[4].encode(errors="surrogateescape")
-        yield _Mounted(
-            os.fsdecode(point.decode("unicode_escape").encode("latin-1")), kind.split(" ")[0]
-        )
 
 
 def _can(point: str, owner: Users) -> bool:

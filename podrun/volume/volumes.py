@@ -16,13 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from podrun.errors import MechanismFailed
-from podrun.linux import mount
+from podrun.linux import mount, mountinfo
 from podrun.linux.trees import remove_tree
 from podrun.linux.users import Users
 from podrun.node import idmapped
 from podrun.node.paths import PodPaths
 from podrun.volume import subpath
 from podrun.volume.ownership import GroupOwner, give
+from podrun.volume.propagation import check, flag_of
 from podrun.volume.spec import Volume
 
 _CLONE = mount.OPEN_TREE_CLONE | mount.OPEN_TREE_CLOEXEC | mount.AT_EMPTY_PATH
@@ -51,19 +52,22 @@ def open_mount(
     pod: PodPaths,
     *,
     read_only: bool = False,
+    recursive: bool = False,
     sub_path: str = "",
+    propagation: str = "",
     users: Users | None = None,
 ) -> int:
     """A detached mount of the volume, for the container to attach; the caller closes it.
 
     ``sub_path`` is one file or directory of it; a missing one is made, as a directory. hostPath
     carries the mounts below it along, as containerd's rbind does; ``read_only`` is for the top
-    mount alone (recursiveReadOnly is a field of its own). ``users`` are the pod's own, whom the
-    files then seem to belong to. Raises MechanismFailed.
+    mount alone, unless it is ``recursive``. ``propagation`` is one of podrun.volume.propagation.
+    ``users`` are the pod's own, whom the files then seem to belong to. Raises MechanismFailed.
     """
+    path = source(volume, pod)
     with contextlib.ExitStack() as opened:
         try:
-            top = os.open(source(volume, pod), os.O_PATH | os.O_CLOEXEC)
+            top = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError as error:
             raise failed(f'open volume "{volume.name}"', error) from None
         opened.callback(os.close, top)
@@ -73,23 +77,23 @@ def open_mount(
             except OSError as error:
                 raise sub_path_failed(volume, sub_path, error) from None
             opened.callback(os.close, top)
-        fd = _clone(volume, top, mount.MOUNT_ATTR_RDONLY if read_only else 0)
+        check(propagation, volume.name, str(path), top)
+        fd = _clone(volume, top, flag_of(propagation, own_users=users is not None))
+        opened.callback(os.close, fd)
+        if read_only:
+            mount.mount_setattr(fd, attr_set=mount.MOUNT_ATTR_RDONLY, recursive=recursive)
         if users is not None:
-            opened.callback(os.close, fd)
-            idmapped.idmap(fd, users, f'volume "{volume.name}"', source(volume, pod))
-            fd = os.dup(fd)
-        return fd
+            idmapped.idmap(fd, users, f'volume "{volume.name}"', path)
+        return os.dup(fd)
 
 
-def _clone(volume: Volume, top: int, attributes: int) -> int:
+def _clone(volume: Volume, top: int, propagation: int) -> int:
     try:
         fd = mount.open_tree(top, "", _CLONE | mount.AT_RECURSIVE)
     except OSError as error:
         raise failed(f'open volume "{volume.name}"', error) from None
     try:
-        mount.mount_setattr(fd, propagation=mount.MS_PRIVATE, recursive=True)
-        if attributes:
-            mount.mount_setattr(fd, attr_set=attributes)
+        mount.mount_setattr(fd, propagation=propagation, recursive=True)
     except BaseException:
         os.close(fd)
         raise
@@ -99,9 +103,7 @@ def _clone(volume: Volume, top: int, attributes: int) -> int:
 def remove_all(pod: PodPaths) -> None:
     """The pod's own volumes, with all that is in them. Links are removed, never followed."""
     root = pod.root / "volumes"
-    for path in root.iterdir() if root.is_dir() else ():
-        if os.path.ismount(path):
-            mount.umount2(str(path), mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+    mountinfo.unmount_below(root)
     remove_tree(root)
 
 

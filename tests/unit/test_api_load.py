@@ -157,8 +157,8 @@ def test_control_characters_are_refused() -> None:
         ("volumeDevices: [{}]", "7: spec.containers[0].volumeDevices: podrun does not support this field yet"),
         ("resources: {claims: [{}]}", "7: spec.containers[0].resources.claims: podrun does not support this field yet"),
         (
-            "volumeMounts:\n- {name: v, mountPath: /v,\n   recursiveReadOnly: Enabled}",
-            "9: spec.containers[0].volumeMounts[0].recursiveReadOnly: podrun does not support this field yet",
+            "resources:\n  {limits: {cpu: 1},\n   claims: [{}]}",
+            "9: spec.containers[0].resources.claims: podrun does not support this field yet",
         ),
         ("image: 5", '7: spec.containers[0].image: expected a string, got the number 5 (quote it: "5")'),
         ("image: yes", '7: spec.containers[0].image: expected a string, got the boolean yes (quote it: "yes")'),

@@ -200,6 +200,56 @@ def test_mounts(mounts: list[dict[str, Any]], problem: str) -> None:
     assert _of_container({"volumeMounts": mounts}, {"volumes": [{"name": "v"}]}) == [problem]
 
 
+_PRIVILEGED = {"securityContext": {"privileged": True}}
+
+
+@pytest.mark.parametrize(
+    ("mount", "problems"),
+    [
+        ({"mountPropagation": "None"}, []),
+        ({"mountPropagation": "HostToContainer"}, []),
+        (
+            {"mountPropagation": "Both"},
+            [
+                'mountPropagation: Unsupported value: "Both": supported values: "Bidirectional", "HostToContainer", "None"'
+            ],
+        ),
+        (
+            {"mountPropagation": "Bidirectional"},
+            [
+                "mountPropagation: Forbidden: Bidirectional mount propagation is available only to privileged containers"
+            ],
+        ),
+        ({"mountPropagation": "Bidirectional", "container": _PRIVILEGED}, []),
+        ({"recursiveReadOnly": "Disabled"}, []),
+        ({"recursiveReadOnly": "Enabled", "readOnly": True}, []),
+        ({"recursiveReadOnly": "IfPossible", "readOnly": True, "mountPropagation": "None"}, []),
+        (
+            {"recursiveReadOnly": "enabled"},
+            [
+                'recursiveReadOnly: Unsupported value: "enabled": supported values: "Disabled", "Enabled", "IfPossible"'
+            ],
+        ),
+        (
+            {"recursiveReadOnly": "Enabled"},
+            ["recursiveReadOnly: Forbidden: may only be specified when readOnly is true"],
+        ),
+        (
+            {"recursiveReadOnly": "IfPossible", "mountPropagation": "HostToContainer"},
+            [
+                "recursiveReadOnly: Forbidden: may only be specified when readOnly is true",
+                "recursiveReadOnly: Forbidden: may only be specified when mountPropagation is None or not specified",
+            ],
+        ),
+    ],
+)
+def test_propagation_and_recursive_read_only(mount: dict[str, Any], problems: list[str]) -> None:
+    more = mount.pop("container", {})
+    fields = {"volumeMounts": [{"name": "v", "mountPath": "/v", **mount}], **more}
+    found = _of_container(fields, {"volumes": [{"name": "v"}]})
+    assert found == [f"volumeMounts[0].{each}" for each in problems]
+
+
 def test_on_the_hosts_network_host_ports_are_container_ports() -> None:
     ports = [{"containerPort": 80, "hostPort": 81}]
     assert _of_container({"ports": ports}, {"hostNetwork": True}) == [

@@ -100,11 +100,15 @@ optional boolean: true: a missing object is no error.
 name string: The volume, as named in spec.volumes.
 mountPath string: Where it appears in the container; must not contain ":".
 readOnly boolean: The container cannot write to it.
-recursiveReadOnly string =Disabled: Whether mounts below it are read-only too.
+recursiveReadOnly string =Disabled: Whether mounts below it are read-only too: Disabled, Enabled or
+    IfPossible, which always is. With readOnly alone, and without mountPropagation.
 subPath string: Mounts one file or directory of the volume, a relative path. A missing one is made,
     as a directory; in an image it is an error.
 subPathExpr string: As subPath, with $(VARIABLES) of the container's env; a missing one is an error.
-mountPropagation string =None: Whether later mounts are seen on the other side.
+mountPropagation string =None: Whether later mounts are seen on the other side. HostToContainer:
+    what is mounted on the host appears in the container. Bidirectional: also the other way round,
+    for privileged containers; what one mounts stays on the host unless it is unmounted (podrun
+    does so in the pod's own volumes). The host's mount must be shared.
 
 [VolumeDevice]
 name string: The persistentVolumeClaim volume.

@@ -10,7 +10,5 @@ PENDING: frozenset[str] = frozenset(
     (
         "Container.volumeDevices",
         "Volume.persistentVolumeClaim",
-        "VolumeMount.mountPropagation",
-        "VolumeMount.recursiveReadOnly",
     )
 )
