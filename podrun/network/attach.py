@@ -105,12 +105,14 @@ def attach(
 
 
 def detach(config: Config, paths: Paths, uid: str) -> None:
-    """Take away everything of one pod; what of it is missing does not matter."""
-    layout = layout_of(config)
-    with locked(paths):
+    """Take away everything of one pod; what of it is missing does not matter.
+
+    Nor does a configuration that makes no sense: with that, no port was ever opened.
+    """
+    with locked(paths), contextlib.suppress(UsageError):
         claim, ips = claims.read(paths, uid), leases.held(paths, uid)
         if claim is not None and ips:
-            _close_ports(layout, paths, claim, ips)
+            _close_ports(layout_of(config), paths, claim, ips)
     veth.remove(uid)
     with locked(paths):
         leases.release(paths, uid)
@@ -130,12 +132,16 @@ def restore(config: Config, paths: Paths) -> None:
 
 
 def reset(config: Config, paths: Paths) -> None:
-    """Take away the bridge with every pair on it, the table, all leases and claims."""
-    layout = layout_of(config)
+    """Take away the bridge with every pair on it, the table, all leases and claims.
+
+    A configuration that makes no sense has made neither bridge nor table.
+    """
     with locked(paths):
-        foreign.withdraw(layout)
-        rules.drop_table(layout)
-        bridge.remove(layout)
+        with contextlib.suppress(UsageError):
+            layout = layout_of(config)
+            foreign.withdraw(layout)
+            rules.drop_table(layout)
+            bridge.remove(layout)
         shutil.rmtree(paths.network, ignore_errors=True)
 
 
