@@ -8,21 +8,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import ipaddress
-import re
 from pathlib import Path
 
 import msgspec
 
 from podrun.errors import UsageError
 from podrun.node.config import Config
+from podrun.node.configrules import complaints
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-#: nft(8): a letter, then letters, digits and / \ - _ .
-_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-#: dev_valid_name() forbids "/", ":" and blanks; IFNAMSIZ leaves 15 characters
-_LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -82,17 +77,10 @@ def layout_of(config: Config) -> Layout:
 
 @functools.cache
 def _layout(bridge: str, table: str, cidrs: tuple[str, ...]) -> Layout:
-    if not _LINK.fullmatch(bridge):
-        raise UsageError(f"bridge: {bridge!r} is not the name of a network interface")
-    if not _TABLE.fullmatch(table):
-        raise UsageError(f"nftTable: {table!r} is not the name of an nftables table")
-    ranges = sorted(map(_range, cidrs), key=lambda r: r.version)
-    versions = [r.version for r in ranges]
-    if not ranges or len(set(versions)) != len(versions):
-        raise UsageError(
-            f"podCidrs: {', '.join(cidrs) or 'none'}: one for each family at the most",
-            hint="for example 10.85.0.0/16 and fd85:706f:6472::/64",
-        )
+    if wrong := complaints({"bridge": bridge, "nftTable": table, "podCidrs": cidrs}):
+        raise UsageError("\n".join(wrong), hint="see docs/configuration.md")
+    ranges = [Range(ipaddress.ip_network(cidr)) for cidr in cidrs]
+    ranges.sort(key=lambda r: r.version)
     usable = tuple(r for r in ranges if r.version == 4 or kernel_has_ipv6())
     if not usable:
         raise UsageError("podCidrs: only IPv6, which this kernel does not have")
@@ -117,18 +105,6 @@ def pod_mac(ip: str) -> str:
 def _mac(text: str) -> str:
     digest = hashlib.sha256(text.encode()).digest()
     return "0a:58:" + ":".join(f"{byte:02x}" for byte in digest[:4])  # 0a: locally administered
-
-
-def _range(cidr: str) -> Range:
-    try:
-        network = ipaddress.ip_network(cidr)
-    except ValueError as error:
-        raise UsageError(f"podCidrs: {error}") from None
-    if network.max_prefixlen - network.prefixlen < 2:
-        raise UsageError(f"podCidrs: {cidr} has no room for a gateway and a pod")
-    if network.is_loopback or network.is_multicast or network.is_link_local:
-        raise UsageError(f"podCidrs: {cidr} is not a range for hosts")
-    return Range(network)
 
 
 def _v6(number: int) -> ipaddress.IPv6Address:

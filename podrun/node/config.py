@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from podrun.errors import UsageError
+from podrun.node.configrules import complaints
 
 DEFAULT_FILE = Path("/etc/podrun/config.yaml")
 
@@ -57,7 +58,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     max_parallel_layers: int = 3
     image_limits: ImageLimits = ImageLimits()
     # processes and threads of one pod; -1: no limit, as is the kubelet's default
-    pod_pids_limit: Annotated[int, msgspec.Meta(ge=-1)] = 4096
+    pod_pids_limit: int = 4096
     # image garbage collection, with the kubelet's names and defaults
     image_gc_high_threshold_percent: int = 85
     image_gc_low_threshold_percent: int = 80
@@ -77,7 +78,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
 
 
 def load() -> Config:
-    """The configuration in force. Raises UsageError when the file is not valid."""
+    """The configuration in force. Raises UsageError when the file is not valid: each key of it that
+    is wrong, with its value and what would be right.
+    """
     named = os.environ.get("PODRUN_CONFIG")
     path = Path(named) if named else DEFAULT_FILE
     try:
@@ -86,18 +89,45 @@ def load() -> Config:
         if named:
             raise UsageError(f"PODRUN_CONFIG names {path}, which does not exist") from None
         return Config()
+    except IsADirectoryError:
+        name = "PODRUN_CONFIG names a directory" if named else "not a file"
+        raise UsageError(f"{path}: {name}", hint="a YAML or JSON file is wanted") from None
+    except OSError as error:
+        denied = isinstance(error, PermissionError) and os.geteuid() != 0
+        hint = "run it with sudo" if denied else ""
+        raise UsageError(f"{path}: {error.strerror}", hint=hint) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8: {error.reason}") from None
+    return _config(path, text)
+
+
+def _config(path: Path, text: str) -> Config:
     try:
-        return msgspec.convert(_parse(text), Config)
+        said = _parse(text)
+        wrong = complaints(said)
+        if not wrong:
+            return msgspec.convert(said, Config)
     except (msgspec.ValidationError, ValueError) as error:
-        raise UsageError(f"{path}: {error}", hint="see docs/configuration.md") from None
+        wrong = [str(error)]
+    lines = "\n".join(f"{path}: {each}" for each in wrong)
+    raise UsageError(lines, hint="see docs/configuration.md")
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str) -> dict[str, Any]:
+    """ValueError."""
+    said = _decoded(text)
+    if not isinstance(said, dict):
+        raise ValueError("keys with their values are wanted, such as `bridge: podrun0`")
+    return said
+
+
+def _decoded(text: str) -> Any:
     if text.lstrip().startswith("{"):  # JSON is YAML too, and costs no import of PyYAML
         return msgspec.json.decode(text)
     import yaml
 
     try:
-        return yaml.safe_load(text) or {}
+        said = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
+    return {} if said is None else said

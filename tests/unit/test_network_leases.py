@@ -127,8 +127,8 @@ def test_leases_never_overlap(
 @pytest.mark.parametrize(
     ("settings_", "complaint"),
     [
-        ({"pod_cidrs": ("10.0.0.0/8", "10.1.0.0/16")}, "one for each family"),
-        ({"pod_cidrs": ()}, "none"),
+        ({"pod_cidrs": ("10.0.0.0/8", "10.1.0.0/16")}, "one range for each family"),
+        ({"pod_cidrs": ()}, "one range for each family"),
         ({"pod_cidrs": ("10.0.0.1/8",)}, "host bits set"),
         ({"pod_cidrs": ("10.0.0.0/31",)}, "no room"),
         ({"pod_cidrs": ("127.0.0.0/8",)}, "not a range for hosts"),
