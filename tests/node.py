@@ -25,6 +25,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from podrun.agent.objectstore import ObjectStore
+from podrun.api.kinds import DAEMON_SET, DEPLOYMENT, JOB
 from podrun.node.config import Config
 from podrun.node.paths import Paths
 from tests import leaks
@@ -33,6 +35,12 @@ T = TypeVar("T")
 PROJECT = Path(__file__).resolve().parent.parent
 # Time limits say when something hangs; on an emulated machine they are longer.
 PATIENCE = float(os.environ.get("PODRUN_TEST_PATIENCE", "1"))
+
+#: a request to the agent, which is started if there is none
+_ASK = (
+    "import json, sys; from podrun.agent.client import call; from podrun.node import config; "
+    "list(call(config.load(), json.loads(sys.argv[1])))"
+)
 
 
 def wait_until(look: Callable[[], T | None], timeout: float = 20.0, what: str = "") -> T:
@@ -210,7 +218,21 @@ class Node:
                 return not any(f"/{part}/" in name for part in ("pods", "c"))
         return False
 
+    def delete_workloads(self) -> None:
+        """Before their pods: else they make new ones."""
+        store = ObjectStore(self.paths)
+        objects = [
+            {"kind": kind.name, "namespace": thing.metadata.namespace, "name": thing.metadata.name}
+            for kind in (JOB, DEPLOYMENT, DAEMON_SET)
+            for thing in store.list(kind)
+        ]
+        if objects:
+            request = {"verb": "delete", "objects": objects, "graceSeconds": 0, "timeout": 60.0}
+            command = [sys.executable, "-c", _ASK, json.dumps(request)]
+            subprocess.run(command, env=self.environment, cwd=PROJECT, timeout=90, check=True)
+
     def delete_pods(self) -> None:
+        self.delete_workloads()
         if self.paths.pods.is_dir() and any(self.paths.pods.iterdir()):
             self.podrun("delete", "pods", "--all", "-A", "--force", timeout=90)
         for kept in (self.paths.objects, self.paths.claims):

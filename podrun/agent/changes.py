@@ -11,33 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from podrun.agent import admission, protocol, worker
+from podrun.agent import admission, lifecycle, protocol, rollouts, worker
 from podrun.agent.admission import Admitted, Source
+from podrun.agent.controller import Controller
 from podrun.agent.objects import key_of
-from podrun.agent.podstore import StoredPod
 from podrun.agent.podtask import PodTask
 from podrun.agent.restarts import Restart
+from podrun.agent.waiting import Progress, Waiting, name_of, of_object, of_pod
 from podrun.api.change import Effect, compare
-from podrun.api.objects import AnyObject, describe
 from podrun.api.pod import Pod
-from podrun.errors import NotFound, WaitTimeout
-from podrun.pod.events import Event
-from podrun.pod.facts import Deletion, Facts, Gate
+from podrun.errors import NotFound
+from podrun.pod.facts import Facts, Gate
 from podrun.pod.progress import is_ready, obstacle, started_once
-from podrun.pod.when import rfc3339
 
 if TYPE_CHECKING:
     from podrun.agent.server import Agent
-
-Progress = Callable[[dict[str, Any]], None]
-
-DEFAULT_GRACE = 30
 
 
 class Changes:
@@ -59,20 +52,35 @@ class Changes:
         for note in admitted.notes:
             self._progress({"note": note})
         prepared = self._agent.objects.prepare(admitted.others)
+        self._agent.controllers.check(prepared)
         self._agent.capacity.check(admitted.pods)
         self._agent.objects.keep(prepared, request.owner_gid)
         for each in prepared:
-            self._progress({**_named(each.thing), "result": each.result})
+            self._progress({**of_object(each.thing), "result": each.result})
+        workloads = self._agent.controllers.of(each.thing for each in prepared)
         tasks = await self._accept_all(admitted.pods, request.owner_gid)
-        if request.wait != "none":
-            done = started_once if request.wait == "started" else _ready_or_over
-            await self._wait(tasks, lambda t: done(t.stored.pod, t.facts), request.timeout)
-        obstacles = {
-            _name(task): text
-            for task in tasks
-            if (text := obstacle(task.stored.pod, task.facts)) and request.wait != "none"
-        }
-        return {"obstacles": obstacles}
+        if request.wait == "none":
+            return {"obstacles": {}}
+        return {"obstacles": await self._effect(request, tasks, workloads)}
+
+    async def _effect(
+        self, request: protocol.Apply, tasks: list[PodTask], workloads: list[Controller]
+    ) -> dict[str, str]:
+        """Why what was applied cannot go on, by name. Raises WaitTimeout; PodrunError for a
+        workload that has failed, where its success was waited for."""
+        ready = request.wait == "ready"
+        done = _ready_or_over if ready else started_once
+        await Waiting(self._progress, tasks, workloads).until(
+            lambda task: done(task.stored.pod, task.facts),
+            rollouts.is_complete if ready else rollouts.is_started,
+            request.timeout,
+        )
+        found = {name_of(task): obstacle(task.stored.pod, task.facts) for task in tasks}
+        for controller in workloads:
+            if ready:
+                rollouts.raise_if_failed(controller.thing)
+            found |= rollouts.obstacles(controller)
+        return {name: text for name, text in found.items() if text}
 
     async def _admitted(self, sources: list[Source], namespace: str) -> Admitted:
         name = self._agent.node.name
@@ -90,19 +98,10 @@ class Changes:
                 accepted.append(self._accept(pod, owner_gid))
         finally:
             await asyncio.sleep(0)  # the tasks fork their workers, which work while the disk does
-            self._make_durable()
+            lifecycle.make_durable(self._agent, self._new)
             for task, result in accepted:
                 self._say(task, result=result)
         return [task for task, _ in accepted]
-
-    def _make_durable(self) -> None:
-        try:
-            for task in self._new:
-                self._agent.store.sync(task.stored)
-        except OSError:
-            for task in self._new:
-                self._delete(task, 0)
-            raise
 
     def _accept(self, pod: Pod, owner_gid: int) -> tuple[PodTask, str]:
         newest = self._newest(pod.metadata.namespace, pod.metadata.name)
@@ -114,7 +113,7 @@ class Changes:
         if change.effect is Effect.UNCHANGED:
             return newest, "unchanged"
         if change.effect is Effect.RECREATE and not newest.facts.replaces:
-            self._delete(newest, None)
+            lifecycle.delete(newest, None)
             return self._create(pod, owner_gid, replaces=newest), "configured"
         self._update(newest, pod)
         return newest, "configured"
@@ -124,19 +123,7 @@ class Changes:
         return max(known, key=lambda task: task.facts.accepted_at, default=None)
 
     def _create(self, pod: Pod, owner_gid: int, replaces: PodTask | None = None) -> PodTask:
-        now = time.time()
-        metadata = msgspec.structs.replace(
-            pod.metadata, uid=str(uuid.uuid4()), generation=1, creation_timestamp=rfc3339(now)
-        )
-        pod = msgspec.structs.replace(pod, metadata=metadata)
-        facts = Facts(
-            accepted_at=now,
-            replaces=replaces.stored.paths.uid if replaces else "",
-            unfit=self._agent.capacity.consider(pod, now, later=replaces is not None),
-        )
-        stored = self._agent.store.create(pod, facts, owner_gid)
-        task = self._agent.add(stored)
-        task.accepted()
+        task = lifecycle.create(self._agent, pod, owner_gid, replaces=replaces)
         self._new.append(task)
         return task
 
@@ -148,6 +135,7 @@ class Changes:
             uid=old.uid,
             generation=old.generation + 1,
             creation_timestamp=old.creation_timestamp,
+            owner_references=old.owner_references,
         )
         task.stored.pod = msgspec.structs.replace(pod, metadata=metadata)
         self._agent.store.save_pod(task.stored)
@@ -165,33 +153,30 @@ class Changes:
         WaitTimeout: the deletion goes on."""
         objects = self._agent.objects
         keys = [key_of(each.kind, each.namespace, each.name) for each in request.objects]
-        objects.check_deletion(keys, request.uids if request.wait or not request.reclaim else ())
+        workloads = self._agent.controllers.find(keys)
+        theirs = [task.stored.paths.uid for each in workloads for task in each.pods]
+        going = {*request.uids, *theirs} if request.wait or not request.reclaim else set()
+        objects.check_deletion(keys, going)
+        for controller in workloads:
+            controller.delete(request.grace_seconds)
         tasks = [self._agent.tasks[uid] for uid in request.uids if uid in self._agent.tasks]
         for task in tasks:
-            self._delete(task, request.grace_seconds)
-        for kind, namespace, name in objects.delete(keys):
+            lifecycle.delete(task, request.grace_seconds)
+        for kind, namespace, name in objects.delete(
+            key for key in keys if key not in [each.key for each in workloads]
+        ):
             named = {"object": f"{kind.singular}/{name}", "namespace": namespace}
             self._progress({**named, "result": "deleted"})
         if request.wait:
-            await self._wait(tasks, lambda task: task.released, request.timeout)
+            waiting = Waiting(self._progress, tasks, workloads)
+            await waiting.until(lambda task: task.released, timeout=request.timeout)
         if request.reclaim:
             await objects.reclaim(keys)
+        for controller in workloads:
+            self._progress({**of_object(controller.thing), "result": "deleted"})
         for task in tasks:
             self._say(task, result="deleted")
         return {}
-
-    def _delete(self, task: PodTask, grace: int | None) -> None:
-        """A second request may shorten the grace, never lengthen it (semantics §2)."""
-        now = time.time()
-        spec_grace = task.stored.pod.spec.termination_grace_period_seconds
-        seconds = (DEFAULT_GRACE if spec_grace is None else spec_grace) if grace is None else grace
-        asked = task.facts.deletion
-        if asked is None:
-            task.facts.deletion = Deletion(at=now, grace_seconds=seconds, began_at=now)
-        elif grace is not None and now + seconds < asked.began_at + asked.grace_seconds:
-            task.facts.deletion = Deletion(at=asked.at, grace_seconds=seconds, began_at=now)
-        task.changed(durable=True)
-        task.wake()
 
     # ── readiness gates ─────────────────────────────────────────────────────────────────────────
 
@@ -203,7 +188,7 @@ class Changes:
         gates = [gate.condition_type for gate in task.stored.pod.spec.readiness_gates]
         if request.type not in gates:
             raise NotFound(
-                f'{_name(task)} has no readiness gate "{request.type}"',
+                f'{name_of(task)} has no readiness gate "{request.type}"',
                 hint=f"it has {', '.join(gates)}" if gates else "spec.readinessGates names them",
             )
         known = task.facts.gates.get(request.type)
@@ -228,52 +213,19 @@ class Changes:
             restart.ask()
         if request.wait:
             tasks = [restart.task for restart in restarts.values()]
-            await self._wait(tasks, lambda task: restarts[id(task)].is_over(), request.timeout)
+            await Waiting(self._progress, tasks).until(
+                lambda task: restarts[id(task)].is_over(), timeout=request.timeout
+            )
         obstacles = {}
         for restart in restarts.values():
             if request.wait and not restart.is_done():
-                obstacles[_name(restart.task)] = restart.obstacle()
+                obstacles[name_of(restart.task)] = restart.obstacle()
             else:
                 self._say(restart.task, result="restarted")
         return {"obstacles": obstacles}
 
-    # ── waiting ─────────────────────────────────────────────────────────────────────────────────
-
-    async def _wait(
-        self, tasks: list[PodTask], done: Callable[[PodTask], bool], timeout: float | None
-    ) -> None:
-        """Until ``done`` holds for each, telling their events meanwhile."""
-        changed = asyncio.Event()
-
-        def heard(stored: StoredPod, events: list[Event]) -> None:
-            for event in events:
-                self._progress({**_object(stored), "event": msgspec.to_builtins(event)})
-            changed.set()
-
-        def pulls(stored: StoredPod, pull: dict[str, Any]) -> None:
-            self._progress({**_object(stored), "pull": pull})
-
-        for task in tasks:
-            task.listeners.add(heard)
-            task.pull_listeners.add(pulls)
-        try:
-            async with asyncio.timeout(timeout):
-                while not all(done(task) or task.released for task in tasks):
-                    changed.clear()
-                    await changed.wait()
-        except TimeoutError:
-            late = ", ".join(_name(task) for task in tasks if not done(task))
-            raise WaitTimeout(
-                f"timed out after {timeout:g} s waiting for {late}",
-                hint="it goes on: see `podrun describe` and `podrun events`",
-            ) from None
-        finally:
-            for task in tasks:
-                task.listeners.discard(heard)
-                task.pull_listeners.discard(pulls)
-
     def _say(self, task: PodTask, result: str) -> None:
-        self._progress({**_object(task.stored), "result": result})
+        self._progress({**of_pod(task.stored), "result": result})
 
 
 def _ready_or_over(pod: Pod, facts: Facts) -> bool:
@@ -284,17 +236,3 @@ def _cannot_become_ready(pod: Pod, facts: Facts) -> bool:
     from podrun.pod.outcome import outcome
 
     return facts.deletion is not None or bool(outcome(pod, facts)) or bool(obstacle(pod, facts))
-
-
-def _named(thing: AnyObject) -> dict[str, Any]:
-    meta = thing.metadata
-    return {"object": describe(thing), "namespace": meta.namespace, "uid": meta.uid}
-
-
-def _object(stored: StoredPod) -> dict[str, Any]:
-    namespace, name = stored.key
-    return {"object": f"pod/{name}", "namespace": namespace, "uid": stored.paths.uid}
-
-
-def _name(task: PodTask) -> str:
-    return f"pod/{task.stored.key[1]}"

@@ -17,9 +17,11 @@ from podrun.agent import claims, operations, protocol, worker
 from podrun.agent.capacity import Capacity
 from podrun.agent.changes import Changes
 from podrun.agent.client import MAX_REQUEST
+from podrun.agent.controllers import Controllers
 from podrun.agent.imagegc import ImageGc
 from podrun.agent.logrotate import LogRotation
 from podrun.agent.node import Node
+from podrun.agent.objectevents import ObjectEvents
 from podrun.agent.objects import Objects
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.agent.podtask import PodTask
@@ -51,6 +53,8 @@ class Agent:
         self._image_gc = ImageGc(node, lambda: [task.stored for task in self.tasks.values()])
         self.capacity = Capacity(node, self.tasks.values)
         self.objects = Objects(node.paths, self.tasks.values)
+        self.object_events = ObjectEvents(node.paths)
+        self.controllers = Controllers(self)
         self._storage = StorageWatch(self.tasks.values)
         self._clients = 0
         self._long_requests = asyncio.Semaphore(_LONG_REQUESTS)
@@ -81,6 +85,7 @@ class Agent:
                 stored.facts.replaces = ""
             self.add(stored).adopt()
         self.capacity.review()
+        self.controllers.start()
         self._logs.start()
         if stored_pods:  # else somebody is about to apply one, whose images nobody uses yet
             self._image_gc.look()
@@ -114,11 +119,9 @@ class Agent:
         self._recheck.set()
 
     def _time_to_idle(self) -> float | None:
-        """Seconds until the agent may leave; None while a pod or a client needs it."""
-        needed = self._clients or any(
-            not is_finished(task.stored.pod, task.facts) for task in self.tasks.values()
-        )
-        if needed:
+        """Seconds until the agent may leave; None while a pod, a workload or a client needs it."""
+        needed = self._clients or self.controllers.need_agent
+        if needed or any(not is_finished(t.stored.pod, t.facts) for t in self.tasks.values()):
             self._idle_since = time.monotonic()
             return None
         return max(self._idle_since + self.node.config.agent_idle_seconds - time.monotonic(), 0)
@@ -130,7 +133,7 @@ class Agent:
         task = PodTask(
             self.node, self.store, stored, self._turns, self._pulls, self.capacity.taken_beside
         )
-        task.listeners.add(lambda stored, events: self._changed())
+        task.listeners.add(lambda stored, events: self._changed(stored))
         task.listeners.add(self._image_gc.heard)
         self.tasks[stored.paths.uid] = task
         running = asyncio.get_running_loop().create_task(self._drive(task))
@@ -138,8 +141,13 @@ class Agent:
         running.add_done_callback(self._running.discard)
         return task
 
-    def _changed(self) -> None:
+    def recheck(self) -> None:
+        """Something happened after which the agent may not be needed any more."""
         self._recheck.set()
+
+    def _changed(self, stored: StoredPod) -> None:
+        self._recheck.set()
+        self.controllers.heard(stored)
         self.capacity.heard()
         self._storage.heard()
 
@@ -154,7 +162,7 @@ class Agent:
                 other.wake()
                 with contextlib.suppress(OSError):  # a full disk: its task saves it again
                     other.changed()
-        self._changed()
+        self._changed(task.stored)
 
     # ── clients ─────────────────────────────────────────────────────────────────────────────────
 
