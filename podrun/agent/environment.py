@@ -44,7 +44,7 @@ def variables(node: Node, stored: StoredPod, container: Container) -> dict[str, 
         pod_ips=node.host_ips if pod.spec.host_network else own,
         host_ips=node.host_ips,
         node_name=node.name,
-        allocatable=node.allocatable,
+        allocatable=node.open_limits,
     )
     return of_manifest(pod, container, around)
 

@@ -7,6 +7,7 @@ import socket
 
 import msgspec
 
+from podrun.api.amounts import STORAGE
 from podrun.api.hugepages import resource_of
 from podrun.errors import UsageError
 from podrun.linux import hugepages
@@ -32,6 +33,12 @@ class Node(msgspec.Struct, frozen=True):
         pages = hugepages.totals()
         memory = {"memory": max(self.capacity.get("memory", 0) - sum(pages.values()), 0)}
         return self.capacity | memory | {resource_of(size): pages[size] for size in pages}
+
+    @property
+    def open_limits(self) -> Amounts:
+        """What a container without limits may use, as the downward API tells it. OSError."""
+        disk = os.statvfs(self.paths.state)
+        return self.allocatable | {STORAGE: disk.f_blocks * disk.f_frsize}
 
     @property
     def settings(self) -> Settings:

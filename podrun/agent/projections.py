@@ -34,7 +34,7 @@ def write(node: Node, stored: StoredPod) -> None:
         return store.read(kind, pod.metadata.namespace, name)
 
     for volume in filter(projection.is_projection, pod.spec.volumes):
-        files = projection.files(pod, volume, find, node.allocatable)
+        files = projection.files(pod, volume, find, node.open_limits)
         try:
             root = stored.paths.volume(volume.name)
             projected.write(root, files, owner.gid if owner is not None else None)

@@ -1,4 +1,4 @@
-"""fileKeyRef: what containers may have put where a file of variables is looked for."""
+"""What the worker gathers: of the machine, and of files that containers may have tampered with."""
 
 from __future__ import annotations
 
@@ -11,24 +11,35 @@ import pytest
 from podrun.agent.environment import variables
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
-from podrun.api.pod import Container, EnvVar, EnvVarSource, FileKeySelector, ObjectMeta, Pod
+from podrun.api.pod import (
+    Container,
+    EnvVar,
+    EnvVarSource,
+    FileKeySelector,
+    ObjectMeta,
+    Pod,
+    PodSpec,
+    ResourceFieldSelector,
+)
 from podrun.errors import PodrunError
 from podrun.node.config import Config
 from podrun.node.paths import Paths
 from podrun.pod.facts import Facts
 
 
-def _value(root: Path, path: str, *, optional: bool = False) -> dict[str, str]:
+def _told(root: Path, source: EnvVarSource) -> dict[str, str]:
     config = Config(state_root=str(root))
     node = Node(config, Paths(config), "here", ("192.0.2.1",), 1 << 30)
-    stored = StoredPod(
-        Pod(metadata=ObjectMeta(name="web", namespace="default")),
-        Facts(accepted_at=0.0),
-        node.paths.pod("u", "default", "web"),
-    )
+    container = Container(name="app", env=(EnvVar(name="K", value_from=source),))
+    metadata = ObjectMeta(name="web", namespace="default")
+    pod = Pod(metadata=metadata, spec=PodSpec(containers=(container,)))
+    paths = node.paths.pod("u", "default", "web")
+    return variables(node, StoredPod(pod, Facts(accepted_at=0.0), paths), container)
+
+
+def _value(root: Path, path: str, *, optional: bool = False) -> dict[str, str]:
     ref = FileKeySelector(volume_name="v", path=path, key="K", optional=optional)
-    variable = EnvVar(name="K", value_from=EnvVarSource(file_key_ref=ref))
-    return variables(node, stored, Container(name="app", env=(variable,)))
+    return _told(root, EnvVarSource(file_key_ref=ref))
 
 
 @pytest.fixture
@@ -89,3 +100,11 @@ def test_what_is_no_file_of_variables_is_told_and_holds_nobody_up(
 
 def test_a_volume_that_is_not_there_has_no_files(tmp_path: Path) -> None:
     assert _value(tmp_path, "file", optional=True) == {}
+
+
+def test_without_a_limit_of_storage_the_disk_is_the_limit(tmp_path: Path) -> None:
+    ref = ResourceFieldSelector(resource="limits.ephemeral-storage")
+    disk = os.statvfs(tmp_path)
+    assert _told(tmp_path, EnvVarSource(resource_field_ref=ref)) == {
+        "K": str(disk.f_blocks * disk.f_frsize)
+    }
