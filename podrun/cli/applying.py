@@ -112,7 +112,9 @@ def send(
             obstacles = progress.get("done", {}).get("obstacles", {})
     if obstacles:
         listed = "\n".join(f"{name} cannot go on: {why}" for name, why in obstacles.items())
-        raise PodrunError(listed, hint="podrun keeps trying; see `podrun describe`")
+        over = all(why.startswith("Failed: ") for why in obstacles.values())
+        told = "it stays so until it is deleted" if over else "podrun keeps trying"
+        raise PodrunError(listed, hint=f"{told}; see `podrun describe`")
 
 
 def tell(live: Live, progress: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from podrun.api.pod import Container, Pod
 from podrun.pod.facts import ContainerFacts, Exit, Facts, Run
 from podrun.pod.imagevolumes import trouble_of
-from podrun.pod.outcome import can_restart, outcome
+from podrun.pod.outcome import FAILED, can_restart, outcome
 from podrun.pod.runs import (
     any_live,
     has_post_start,
@@ -15,6 +15,7 @@ from podrun.pod.runs import (
     went_well,
 )
 from podrun.pod.startup import wanted
+from podrun.pod.sysctls import FORBIDDEN
 
 # Tries after which a sandbox's trouble no longer looks like a passing one. A pull has tried several
 # times before it has failed once.
@@ -37,11 +38,17 @@ def started_once(pod: Pod, facts: Facts) -> bool:
 
 
 def obstacle(pod: Pod, facts: Facts) -> str:
-    """Why the pod cannot go on until somebody acts, for people; "" while it may by itself."""
+    """Why the pod cannot go on until somebody acts, for people; "" while it may by itself.
+
+    Begins with "Failed: " when the node has refused the pod: nothing of it is tried again. A pod
+    that has run and failed came as far as it was asked to.
+    """
     if facts.replaces:
         return ""
     if facts.unfit is not None:
         return facts.unfit.message
+    if facts.verdict is not None and facts.verdict.reason == FORBIDDEN:
+        return f"{FAILED}: {facts.verdict.reason}: {facts.verdict.message}"
     trouble = facts.sandbox_trouble
     if trouble is not None and (trouble.count >= PATIENCE or trouble.reason in CERTAIN):
         return f"{trouble.reason}: {trouble.message}"

@@ -395,7 +395,9 @@ def test_sysctls_are_set_in_the_pod_and_only_there(node: Node) -> None:
 def test_an_unsafe_sysctl_fails_the_pod(node: Node, name: str) -> None:
     before = Path("/proc/sys", name.replace(".", "/")).read_text()
     sysctls = {"sysctls": [{"name": name, "value": "33"}]}
-    node.apply_text(pod("unsafe", securityContext=sysctls), check=False)
+    done = node.apply_text(pod("unsafe", securityContext=sysctls), check=False)
+    assert done.returncode == 1 and "created" in done.stdout
+    assert f'cannot go on: Failed: SysctlForbidden: forbidden sysctl: "{name}"' in done.stderr
     node.wait_until(lambda: node.status("unsafe").get("phase") == "Failed")
     status = node.status("unsafe")
     assert status["reason"] == "SysctlForbidden"

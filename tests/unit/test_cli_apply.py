@@ -159,6 +159,11 @@ def test_an_obstacle_is_a_failure(cli: Cli, agent: FakeAgent) -> None:
     done = cli("apply", "-", stdin=pod("web"))
     assert done.code == 1 and done.out == "pod/web created\n"
     assert done.err.startswith(f"error: pod/web cannot go on: {why}")
+    assert "podrun keeps trying" in done.err
+    why = "Failed: SysctlForbidden: forbidden sysctl"
+    agent.answers = [result("web", "created"), {"done": {"obstacles": {"pod/web": why}}}]
+    done = cli("apply", "-", stdin=pod("web"))
+    assert done.code == 1 and why in done.err and "until it is deleted" in done.err
 
 
 def test_the_agents_error_is_ours(cli: Cli, agent: FakeAgent) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from podrun.pod.actions import StopSandbox
 from podrun.pod.backoff import next_trouble
-from podrun.pod.facts import Gate
+from podrun.pod.facts import Gate, Verdict
 from podrun.pod.progress import is_finished, is_ready, obstacle, started_once, unready
 from tests.unit.podsim import PENDING, T0, Node, container, hooks, pod, probe, with_gates
 
@@ -93,6 +93,16 @@ def test_sandboxes_may_fail_twice() -> None:
     node.wait(1)
     node.wait(2)
     assert obstacle(node.pod, node.facts) == "CreatePodSandboxError: no address left"
+
+
+def test_a_pod_that_the_node_refused_is_told_and_one_that_failed_is_not() -> None:
+    node = Node(pod(policy="Never"))
+    node.facts.verdict = Verdict("SysctlForbidden", "forbidden sysctl", T0)
+    assert started_once(node.pod, node.facts)
+    assert obstacle(node.pod, node.facts) == "Failed: SysctlForbidden: forbidden sysctl"
+    node = settled(Node(pod(policy="Never")))
+    node.exits("app", 1)
+    assert obstacle(node.pod, node.facts) == ""
 
 
 def test_waiting_for_the_pod_that_is_replaced_is_no_obstacle() -> None:
