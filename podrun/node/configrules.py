@@ -74,8 +74,8 @@ def _seconds(most: int) -> Rule:
 
 
 def _text(pattern: str, what: str) -> Rule:
-    whole = re.compile(pattern, re.ASCII)
-    return _wanted(lambda v: isinstance(v, str) and whole.fullmatch(v) is not None, what)
+    """The pattern is compiled only when the key is there."""
+    return _wanted(lambda v: isinstance(v, str) and bool(re.fullmatch(pattern, v, re.ASCII)), what)
 
 
 def _list_of(rule: Rule, what: str) -> Rule:
