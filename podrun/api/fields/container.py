@@ -6,11 +6,13 @@ name string: The container's name, unique in the pod: lower-case letters, digits
 image string: The image to run; localhost/host is the host's own root file system.
 imagePullPolicy string: Always, IfNotPresent or Never. Always is the default for the tag latest or
     none.
-command []string: Replaces the image's Entrypoint.
-args []string: Replaces the image's Cmd.
+command []string: Replaces the image's Entrypoint. $(NAME) is the value of a variable of env or
+    envFrom, and stays as it is where there is none; $$ is a dollar sign.
+args []string: Replaces the image's Cmd; $(NAME) as in command.
 workingDir string: The directory to start in; the image's unless given.
-env []EnvVar: Environment variables; a later one wins.
-envFrom []EnvFromSource: Environment variables from a whole ConfigMap or Secret.
+env []EnvVar: Environment variables, over those of the image and of envFrom; a later one wins.
+envFrom []EnvFromSource: Environment variables from all keys of a ConfigMap or Secret; a later one
+    wins.
 ports []ContainerPort: The ports the container listens on, and which of them the host offers.
 volumeMounts []VolumeMount: Where the pod's volumes appear in the container.
 volumeDevices []VolumeDevice: Block devices of volumes that appear in the container.
@@ -56,39 +58,47 @@ name string: A name for the port, unique in the container.
 protocol string: TCP (default) or UDP. SCTP is not supported yet.
 
 [EnvVar]
-name string: The variable.
-value string: Its value.
-valueFrom EnvVarSource: Takes the value from elsewhere.
+name string: The variable: printable ASCII characters other than "=".
+value string: Its value; $(NAME) is that of a variable declared before it, or of envFrom.
+valueFrom EnvVarSource: Takes the value from elsewhere when the container starts. While something
+    required is missing, the container waits (CreateContainerConfigError), and starts when it comes.
 
 [EnvVarSource]
 configMapKeyRef KeySelector: A key of a ConfigMap.
-secretKeyRef KeySelector: A key of a Secret.
+secretKeyRef KeySelector: A key of a Secret; its value must be text.
 fieldRef ObjectFieldSelector: A field of the pod itself.
-resourceFieldRef ResourceFieldSelector: A request or limit of a container.
-fileKeyRef FileKeySelector: A key of a file in a volume.
+resourceFieldRef ResourceFieldSelector: A request or limit of a container. A limit that it does not
+    have is the pod's, else what the machine has; a request is 0.
+fileKeyRef FileKeySelector: A variable of a file in an emptyDir volume, which an init container has
+    written: lines NAME='value', 64 KiB at the most.
 
 [KeySelector]
 name string: The ConfigMap or Secret.
 key string: The key in it.
-optional boolean: true: a missing key is no error.
+optional boolean: true: a missing object or key is no error, and the variable is left out.
 
 [ObjectFieldSelector]
-fieldPath string: The path of the field, such as metadata.name or status.podIP.
+fieldPath string: metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'] or
+    metadata.annotations['KEY']; for variables also spec.nodeName, spec.serviceAccountName,
+    status.hostIP, status.hostIPs, status.podIP and status.podIPs; for files also metadata.labels
+    and metadata.annotations, as a whole.
 apiVersion string: The version the path is written for; v1.
 
 [ResourceFieldSelector]
-containerName string: The container; this one unless given.
-resource string: limits.cpu, requests.memory, and so on.
-divisor Quantity: The unit to count in.
+containerName string: The container; for a variable it is this one unless given.
+resource string: limits or requests of cpu, memory, ephemeral-storage or hugepages-SIZE, such as
+    limits.cpu.
+divisor Quantity: The unit to count in, rounded up: 1 (default) or 1m for cpu, else 1 (default), 1k,
+    1Ki, 1M, 1Mi, and so on.
 
 [FileKeySelector]
 volumeName string: The emptyDir volume.
 path string: The file in it.
 key string: The variable in the file.
-optional boolean: true: a missing file or key is no error.
+optional boolean: true: a missing file or key is no error, and the variable is left out.
 
 [EnvFromSource]
-prefix string: Put before each name.
+prefix string: Put before each key, to make the variable's name.
 configMapRef OptionalReference: The ConfigMap.
 secretRef OptionalReference: The Secret.
 
@@ -104,7 +114,8 @@ recursiveReadOnly string =Disabled: Whether mounts below it are read-only too: D
     IfPossible, which always is. With readOnly alone, and without mountPropagation.
 subPath string: Mounts one file or directory of the volume, a relative path. A missing one is made,
     as a directory; in an image it is an error.
-subPathExpr string: As subPath, with $(VARIABLES) of the container's env; a missing one is an error.
+subPathExpr string: As subPath, with $(NAME) for variables of env and envFrom; one that is missing
+    or empty is an error.
 mountPropagation string =None: Whether later mounts are seen on the other side. HostToContainer:
     what is mounted on the host appears in the container. Bidirectional: also the other way round,
     for privileged containers; what one mounts stays on the host unless it is unmounted (podrun
