@@ -17,7 +17,7 @@ from typing import Any
 from podrun.agent import localimages, pullsecrets
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
-from podrun.agent.pulls import Layers, Pulls
+from podrun.agent.pulls import Layers, Pulled, Pulls
 from podrun.api.pod import Container
 from podrun.errors import PodrunError
 from podrun.pod import imagevolumes, pulling
@@ -111,13 +111,8 @@ class PodPulls:
 
     async def _pull(self, container: Container) -> None:
         """The end is a fact only while it is still waited for."""
-        secrets = pullsecrets.references(self._node.paths, self._stored.pod)
-
-        def heard(layers: Layers) -> None:
-            self._progress({"image": container.image, "layers": layers})
-
         try:
-            pulled = await self._pulls.pull(container.image, secrets, heard)
+            pulled = await self._pulled(container)
         except PodrunError as error:
             reason = error.reason if error.reason in pulling.FAILED else pulling.ERR_PULL
             if pulling.is_needed(self._stored.pod, self._facts, container.name):
@@ -125,6 +120,23 @@ class PodPulls:
         else:
             if pulling.is_needed(self._stored.pod, self._facts, container.name):
                 self._done(container, pulled.found, pulled.seconds)
+
+    async def _pulled(self, container: Container) -> Pulled:
+        """Raises PodrunError; not of a login that was replaced while it was tried."""
+
+        def heard(layers: Layers) -> None:
+            self._progress({"image": container.image, "layers": layers})
+
+        while True:
+            secrets = self._secrets()
+            try:
+                return await self._pulls.pull(container.image, secrets, heard)
+            except PodrunError:
+                if self._secrets() == secrets:
+                    raise
+
+    def _secrets(self) -> tuple[pullsecrets.Reference, ...]:
+        return pullsecrets.references(self._node.paths, self._stored.pod)
 
     def _over(self, container: Container, task: asyncio.Task[None]) -> None:
         if self._under_way.get(container.name) is not task:
