@@ -11,6 +11,7 @@ import click
 from podrun.cli import imagearchive, imageregistry, imagestore
 from podrun.cli.command import VerbGroup
 from podrun.cli.output import Output, output_option
+from podrun.errors import NotFound
 
 if TYPE_CHECKING:
     from podrun.image.store import ImageStore, Removed
@@ -75,7 +76,11 @@ def rm(images: tuple[str, ...], force: bool) -> None:
     store = imagestore.store(writing="remove images")
     usage = _usage(store)
     for image in images:
-        _removed(store.remove(image, lambda: usage, force=force))
+        try:
+            _removed(store.remove(image, lambda: usage, force=force))
+        except NotFound as error:
+            error.hint = "`podrun image ls` shows what is there"
+            raise
 
 
 @command.command("prune")
@@ -111,7 +116,9 @@ def _usage(store: ImageStore) -> Mapping[str, Sequence[str]]:
 
 
 def _table(images: Sequence[Image]) -> None:
+    """On a terminal too narrow for it the names come last, where they have room or go below."""
     from podrun.cli.table import table
+    from podrun.cli.width import columns
     from podrun.pod.printing import age
 
     now = time.time()
@@ -123,7 +130,12 @@ def _table(images: Sequence[Image]) -> None:
         created = age(image.created, now) if image.created else "-"
         size = imagestore.size(image.size) if not image.host else "-"
         rows.append((repository or "<none>", tag, image.id[7:19], created, size))
-    click.echo(table(("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"), rows), nl=False)
+    text = table(("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"), rows)
+    width = columns()
+    if width is not None and max(map(len, text.splitlines())) > width:
+        narrow = [(*rest, f"{name}:{tag}") for name, tag, *rest in rows]
+        text = table(("IMAGE ID", "CREATED", "SIZE", "REPOSITORY:TAG"), narrow, width=width)
+    click.echo(text, nl=False)
 
 
 def _row(image: Image) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from podrun.image.streams import Readable
     from podrun.image.types import ImageConfig
 
+_USER = r"[^:\s]+(:[^:\s]+)?"
 _REDRAW = 0.1  # seconds between two states of a progress line
 
 
@@ -109,6 +111,11 @@ def _config(
             raise UsageError(f"{pair!r} is not NAME=VALUE")
     if workdir and not workdir.startswith("/"):
         raise UsageError(f"--workdir {workdir} is not an absolute path")
+    if user and not re.fullmatch(_USER, user):
+        raise UsageError(
+            f"--user {user} is not USER or USER:GROUP", hint="names or numbers, such as 1000:1000"
+        )
+    _check_signal(stop_signal)
     return ImageConfig(
         entrypoint=_words("--entrypoint", entrypoint),
         cmd=_words("--cmd", cmd),
@@ -120,18 +127,32 @@ def _config(
     )
 
 
+def _check_signal(name: str) -> None:
+    from podrun.container.control import signal_number
+
+    if name and signal_number(name) is None:
+        raise UsageError(
+            f"--stop-signal {name} is no signal of this system",
+            hint="a name or a number, such as SIGTERM, TERM, 15 or SIGRTMIN+3",
+        )
+
+
 def _words(option: str, text: str | None) -> tuple[str, ...]:
     """A command as a JSON array of strings or as shell words."""
     import shlex
 
     import msgspec
 
+    text = text or ""
     try:
-        if (text or "").lstrip().startswith("["):
-            return msgspec.json.decode(text or "", type=tuple[str, ...])
-        return tuple(shlex.split(text or ""))
+        if text.lstrip().startswith("["):
+            return msgspec.json.decode(text, type=tuple[str, ...])
+        return tuple(shlex.split(text))
     except (msgspec.MsgspecError, ValueError) as error:
-        raise UsageError(f"{option}: {error}") from None
+        raise UsageError(
+            f"{option} {text} is neither a JSON array of strings nor words for a shell: {error}",
+            hint="""such as '["/bin/sh", "-c", "echo hello"]' or '/bin/sh -c "echo hello"'""",
+        ) from None
 
 
 class _Progress:

@@ -35,17 +35,22 @@ def records(runtime: Path) -> Iterator[ContainerRecord]:
 
 
 def stop_signal(name: str) -> int:
-    """ "SIGTERM", "TERM", "15", "RTMIN+3"; SIGTERM for "" and for what is no signal here.
+    """Of ``signal_number``; SIGTERM for "" and for what is no signal here.
 
     The name comes from the image: one that means nothing must not keep a container from stopping.
     """
+    return signal_number(name) or signal.SIGTERM
+
+
+def signal_number(name: str) -> int | None:
+    """Of "SIGTERM", "TERM", "15", "RTMIN+3"; None for what is no signal here."""
     text = name.upper().removeprefix("SIG")
     base, _, offset = text.partition("+")
     try:
         number = int(text) if text.isdecimal() else signal.Signals[f"SIG{base}"] + int(offset or 0)
     except (KeyError, ValueError):
-        return signal.SIGTERM
-    return number if number in signal.valid_signals() else signal.SIGTERM
+        return None
+    return number if number in signal.valid_signals() else None
 
 
 def send(record: ContainerRecord, number: int) -> bool:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from podrun.cli import system
+from podrun.cli import image, system
 from podrun.cli.eventtable import EventQuery, _row
 from podrun.cli.table import table
 from podrun.cli.width import hanging
+from podrun.image import host
 from podrun.pod.events import Event
 from tests.unit.cli_node import Cli
 
@@ -81,6 +82,16 @@ def test_in_a_pipe_nothing_is_wrapped(cli: Cli) -> None:
 def test_what_can_be_wrapped_fits_a_narrow_terminal(cli: Cli, verb: tuple[str, ...]) -> None:
     for line in on_terminal(cli, 40, *verb):
         assert len(line) <= 40 or len(line.split()) <= 2, line  # a name, and one long word
+
+
+def test_images_fit_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("podrun.cli.width.columns", lambda: 40)
+    image._table([host.image()])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[0].split()[:2] == ["IMAGE", "ID"] and lines[-1] == "    localhost/host:latest"
 
 
 def test_a_check_fits_a_narrow_terminal(
