@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from podrun.image.gc import Kept
     from podrun.image.store import ImageStore
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-
 
 class Item(msgspec.Struct, frozen=True):
     """One of what is counted; ``users`` are the pods, or of a layer the images, that have it."""
@@ -169,12 +167,3 @@ def entries(directory: Path) -> Iterator[Path]:
     except FileNotFoundError:
         return
     yield from (directory / name for name in names if not name.startswith("."))
-
-
-def human_size(size: int) -> str:
-    value = float(size)
-    for unit in _UNITS[:-1]:
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} {_UNITS[-1]}"

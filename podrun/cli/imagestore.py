@@ -28,8 +28,8 @@ def store(writing: str = "") -> ImageStore:
 def size(count: int) -> str:
     """Decimal units, as docker and podman print sizes."""
     value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"

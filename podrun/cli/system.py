@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podrun.cli.command import VerbGroup, option
+from podrun.cli.imagestore import size as size_text
 from podrun.cli.output import Output, as_text, output_option
 from podrun.cli.root import require_root
 from podrun.cli.table import table
@@ -91,32 +92,26 @@ def df(output: Output, verbose: bool) -> None:
 
 
 def _df_table(uses: Sequence[Use]) -> str:
-    from podrun.cli.diskuse import human_size
-
     rows = [
-        (u.kind, str(u.count), str(u.active), human_size(u.bytes), _share(u.reclaimable, u.bytes))
+        (u.kind, str(u.count), str(u.active), size_text(u.bytes), _share(u.reclaimable, u.bytes))
         for u in uses
     ]
     size, free = sum(u.bytes for u in uses), sum(u.reclaimable for u in uses)
-    rows.append(("total", "", "", human_size(size), _share(free, size)))
+    rows.append(("total", "", "", size_text(size), _share(free, size)))
     return table(("TYPE", "COUNT", "ACTIVE", "SIZE", "RECLAIMABLE"), rows)
 
 
 def _items_table(use: Use) -> str:
-    from podrun.cli.diskuse import human_size
-
     items = sorted(use.items, key=lambda item: -item.bytes)
     rows = [
-        (i.name, human_size(i.bytes), human_size(i.reclaimable), ", ".join(i.users) or "-")
+        (i.name, size_text(i.bytes), size_text(i.reclaimable), ", ".join(i.users) or "-")
         for i in items
     ]
     return table(("NAME", "SIZE", "RECLAIMABLE", "USED BY"), rows)
 
 
 def _share(part: int, whole: int) -> str:
-    from podrun.cli.diskuse import human_size
-
-    return f"{human_size(part)} ({100 * part // whole if whole else 0}%)"
+    return f"{size_text(part)} ({100 * part // whole if whole else 0}%)"
 
 
 @command.command("prune")
@@ -133,12 +128,11 @@ def prune(everything: bool, force: bool) -> int:
     named = "all images no pod uses" if everything else "images without a name that no pod uses"
     if not (force or _agreed(f"Remove {named}, and what was left half-made?")):
         return 1
-    from podrun.cli.diskuse import human_size
     from podrun.cli.prune import prune as do_prune
 
     done = do_prune(settings, all_unused=everything)
     click.echo("".join(f"{line}\n" for line in done.lines), nl=False)
-    click.echo(f"{human_size(done.bytes)} freed", err=True)
+    click.echo(f"{size_text(done.bytes)} freed", err=True)
     return 0
 
 
@@ -160,7 +154,8 @@ def reset(force: bool, images: bool) -> int:
     settings = config.load()
     what = "all pods, objects, volumes, claims with their data, logs"
     what += " and images" if images else ""
-    if not (force or _agreed(f"Remove {what} below {settings.state_root}?")):
+    roots = ", ".join((settings.state_root, settings.run_root, settings.log_root))
+    if not (force or _agreed(f"Remove {what} below {roots}?")):
         return 1
     from podrun.cli.reset import reset as do_reset
 

@@ -11,9 +11,10 @@ import pytest
 
 from podrun.api.pod import Volume
 from podrun.api.selectors import PersistentVolumeClaimVolumeSource
-from podrun.cli import checks
+from podrun.cli import checks, system
 from podrun.cli.block import Headed, Value, block
-from podrun.cli.diskuse import disk_use, human_size
+from podrun.cli.diskuse import disk_use
+from podrun.cli.imagestore import size as size_text
 from podrun.cli.namespaces import Member, draw
 from podrun.cli.prune import prune
 from podrun.linux.diskuse import bytes_of
@@ -133,10 +134,11 @@ def test_what_claims_hold_is_counted_and_never_reclaimable(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 30, "1.0 GiB")]
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1536, "1.5 kB"), (1 << 30, "1.1 GB"), (2 * 10**12, "2.0 TB")],
 )
 def test_sizes(size: int, text: str) -> None:
-    assert human_size(size) == text
+    assert size_text(size) == text
 
 
 def test_an_old_kernel_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +229,7 @@ def test_prune_takes_what_belongs_to_no_pod(cli: Cli, as_root: None) -> None:
     assert done.out.splitlines() == [
         f"{logs}/default_old_u-old removed", f"{pods}/u-half removed",
     ]  # fmt: skip
-    assert done.err.endswith("KiB freed\n")
+    assert done.err.endswith("kB freed\n")
     assert (pods / "u-being-made/volumes/v").is_dir()
     assert kept.pod.exists() and kept.logs.is_dir()
     assert cli("system", "prune", "--force").out == ""
@@ -243,3 +245,12 @@ def test_df_and_version(cli: Cli) -> None:
     assert cli("version").out.splitlines()[0].split() == ["podrun", "0.1.0"]
     assert "kernel: " in cli("version", "-o", "yaml").out
     assert cli("explain", "pod.spec.nope").code == 1
+
+
+def test_the_question_of_reset_names_every_root(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(system, "_agreed", asked.append)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cli("system", "reset").code == 1
+    for root in (cli.config.state_root, cli.config.run_root, cli.config.log_root):
+        assert root in asked[0]
