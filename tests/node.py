@@ -39,7 +39,7 @@ PATIENCE = float(os.environ.get("PODRUN_TEST_PATIENCE", "1"))
 #: a request to the agent, which is started if there is none
 _ASK = (
     "import json, sys; from podrun.agent.client import call; from podrun.node import config; "
-    "list(call(config.load(), json.loads(sys.argv[1])))"
+    "[print(json.dumps(each)) for each in call(config.load(), json.loads(sys.argv[1]))]"
 )
 
 
@@ -172,6 +172,21 @@ class Node:
             return "\n".join(["── the agent's log ──", *text[-lines:]])
         return ""
 
+    def ask(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """What the agent says to ``request``; it is started if there is none."""
+        command = [sys.executable, "-c", _ASK, json.dumps(request)]
+        done = subprocess.run(
+            command,
+            env=self.environment,
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=90 * PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, self._account(done)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     # ── the agent ────────────────────────────────────────────────────────────────────────────────
 
     def agent_pid(self) -> int | None:
@@ -227,9 +242,7 @@ class Node:
             for thing in store.list(kind)
         ]
         if objects:
-            request = {"verb": "delete", "objects": objects, "graceSeconds": 0, "timeout": 60.0}
-            command = [sys.executable, "-c", _ASK, json.dumps(request)]
-            subprocess.run(command, env=self.environment, cwd=PROJECT, timeout=90, check=True)
+            self.ask({"verb": "delete", "objects": objects, "graceSeconds": 0, "timeout": 60.0})
 
     def delete_pods(self) -> None:
         self.delete_workloads()

@@ -28,7 +28,7 @@ DEPLOYMENT = Kind("Deployment", "deployments", ("deploy",), "apps/v1")
 DAEMON_SET = Kind("DaemonSet", "daemonsets", ("ds",), "apps/v1")
 
 #: All that are carried out, in the order in which they are applied: what others refer to first.
-KINDS = (CONFIG_MAP, SECRET, CLAIM, POD)
+KINDS = (CONFIG_MAP, SECRET, CLAIM, POD, JOB, DEPLOYMENT, DAEMON_SET)
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 

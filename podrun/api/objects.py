@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from podrun.api import defaults, defaults_objects, validate, validate_objects
+from podrun.api import (
+    defaults,
+    defaults_objects,
+    defaults_workload,
+    validate,
+    validate_objects,
+    validate_workload,
+)
 from podrun.api.configuration import ConfigMap, PersistentVolumeClaim, Secret
 from podrun.api.kinds import BY_NAME, Kind
 from podrun.api.meta import ObjectMeta
@@ -48,6 +55,21 @@ HANDLING = {
         validate_objects.claim_update,
     ),
     "Pod": Handling(Pod, defaults.with_defaults, validate.validate),
+    "Job": Handling(
+        Job, defaults_workload.job, validate_workload.job, validate_workload.update_problems
+    ),
+    "Deployment": Handling(
+        Deployment,
+        defaults_workload.deployment,
+        validate_workload.deployment,
+        validate_workload.update_problems,
+    ),
+    "DaemonSet": Handling(
+        DaemonSet,
+        defaults_workload.daemon_set,
+        validate_workload.daemon_set,
+        validate_workload.update_problems,
+    ),
 }
 
 

@@ -93,7 +93,7 @@ def test_json_is_read_too_with_lines() -> None:
         ("apiVersion: v1\nkind: 5\n", "f.yaml:2: kind: Required value"),
         ("kind: Pod\n", "f.yaml:1: apiVersion: Required value"),
         ("\nkind: Pod\napiVersion: v2\n", 'f.yaml:3: apiVersion: Unsupported value: "v2": a Pod has v1'),
-        ("apiVersion: apps/v1\nkind: Deployment\nspec: {x: 1}\n", "f.yaml:2: kind Deployment is not supported yet"),
+        ("apiVersion: apps/v1\nkind: StatefulSet\nspec: {x: 1}\n", "f.yaml:2: kind StatefulSet is not supported yet"),
         ("\nkind: Pod\napiVersion: V1\n", 'f.yaml:3: apiVersion: Unsupported value: "V1": did you mean "v1"?'),
         ("apiVersion: apps/v1\nkind: deployment\n", "f.yaml:2: kind deployment is not supported yet"),
         ("apiVersion: v1\nkind: Pood\n", 'f.yaml:2: kind Pood is unknown to podrun (did you mean "Pod"?)'),
