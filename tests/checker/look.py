@@ -57,6 +57,19 @@ READ_ONLY = [
     "/proc/sysrq-trigger",
     "/proc/irq/default_smp_affinity",
 ]
+#: as v1 and v2 name them
+CGROUP_FILES = [
+    "cpu.cfs_period_us",
+    "cpu.cfs_quota_us",
+    "cpu.max",
+    "cpu.shares",
+    "cpu.weight",
+    "memory.limit_in_bytes",
+    "memory.max",
+    "memory.oom.group",
+    "memory.swap.max",
+    "pids.max",
+]
 SYSCTLS = [
     "net/ipv4/ping_group_range",
     "net/ipv4/ip_unprivileged_port_start",
@@ -87,7 +100,7 @@ def try_open(path: str, flags: int) -> str:
 
 
 def is_empty(path: str) -> bool | None:
-    """None: it is not there."""
+    """None: it is not there. AppArmor denies some by name, whatever is bound over them."""
     try:
         if os.path.isdir(path):
             return not os.listdir(path)
@@ -95,6 +108,8 @@ def is_empty(path: str) -> bool | None:
             return not file.read(64)
     except FileNotFoundError:
         return None
+    except PermissionError:
+        return path in {each["target"] for each in mounts()}
     except OSError:
         return False
 
@@ -130,6 +145,14 @@ def mounts() -> list[dict[str, str]]:
             keys = {"root": parts[3], "target": parts[4], "options": parts[5], "type": kind}
             found.append(keys)
     return found
+
+
+def cgroup_files() -> dict[str, str]:
+    """Of its own cgroup, which is the root it sees: v2 at the top, v1 a directory a hierarchy."""
+    top = "/sys/fs/cgroup"
+    places = [top, *(f"{top}/{name}" for name in os.listdir(top))]
+    paths = [(name, f"{place}/{name}") for name in CGROUP_FILES for place in places]
+    return {name: read(path) for name, path in paths if os.path.exists(path)}
 
 
 def status() -> dict[str, str]:
@@ -168,6 +191,8 @@ def picture() -> dict[str, object]:
         "limits": {n: resource.getrlimit(getattr(resource, f"RLIMIT_{n}"))
                    for n in ("NOFILE", "CORE", "STACK")},
         "cgroup": read("/proc/self/cgroup").splitlines(),
+        "cgroup files": cgroup_files(),
+        "oom score": int(read("/proc/1/oom_score_adj")),
         "sysctls": {name: read(f"/proc/sys/{name}") for name in SYSCTLS},
         "shm bytes": shm.f_blocks * shm.f_frsize,
         "hostname": socket.gethostname(),
