@@ -1,4 +1,4 @@
-"""``podrun apply``: the pods of manifests, made real."""
+"""``podrun apply``: the objects of manifests, made real."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import click
 from podrun.cli.applying import Wanted, apply
 from podrun.cli.command import Duration, files_option, namespace_option, option, verb
 from podrun.cli.complete import complete_file
-from podrun.cli.manifests import admitted, read_sources
+from podrun.cli.manifests import admitted_objects, read_sources
 from podrun.cli.output import Output, OutputType, as_text
 
 if TYPE_CHECKING:
-    from podrun.api.pod import Pod
+    from podrun.api.objects import AnyObject
 
 
 @verb(
@@ -48,7 +48,7 @@ def command(
     output: Output | None,
     quiet: bool,
 ) -> None:
-    """Make the pods of manifests real.
+    """Make the objects of manifests real.
 
     Everything is checked first: if one document is not valid, nothing is changed. What is new is
     created, what differs is changed, the rest is left alone. Returns when every container has been
@@ -57,14 +57,14 @@ def command(
     if output is not None and not dry_run:
         raise click.UsageError("-o goes with --dry-run only")
     if dry_run:
-        pods = admitted(read_sources([*paths, *files]), namespace=namespace)
-        return _print(pods, output or Output("yaml"))
+        found = admitted_objects(read_sources([*paths, *files]), namespace=namespace)
+        return _print(found, output or Output("yaml"))
     apply(Wanted((*paths, *files), namespace, wait or "started", timeout, quiet))
 
 
-def _print(pods: Sequence[Pod], output: Output) -> None:
+def _print(found: Sequence[AnyObject], output: Output) -> None:
     if output.format == "yaml":
-        click.echo("---\n".join(as_text(pod, "yaml") for pod in pods), nl=False)
+        click.echo("---\n".join(as_text(each, "yaml") for each in found), nl=False)
         return
-    whole = pods[0] if len(pods) == 1 else {"apiVersion": "v1", "kind": "List", "items": pods}
+    whole = found[0] if len(found) == 1 else {"apiVersion": "v1", "kind": "List", "items": found}
     click.echo(as_text(whole, "json"), nl=False)

@@ -10,6 +10,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 _NARROW = 60
+_YES, _NO = ("true", "client", "server"), ("false", "none")  # --dry-run=client
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
@@ -93,9 +94,9 @@ class Verb(Helped):
             if arg == "--":
                 yield arg
                 break
-            if name not in flags or value not in ("true", "false"):
+            if name not in flags or value not in (*_YES, *_NO):
                 yield arg
-            elif value == "true":
+            elif value in _YES:
                 yield name
             else:
                 yield from flags[name].secondary_opts[:1]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
+from podrun.cli.names import DEFAULT_NAMESPACE, POD, type_of_or_none
 from podrun.errors import PodrunError
 
 
@@ -14,6 +16,17 @@ def complete_pod(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     """Pod names; with ``pod/`` before them when the user began so."""
     prefix = incomplete[: incomplete.rfind("/") + 1]
     return _items(_pod_names, ctx, incomplete.removeprefix(prefix), prefix)
+
+
+def complete_object(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Types and pods first; then names of the type that is given."""
+    prefix = incomplete[: incomplete.rfind("/") + 1]
+    before = tuple(ctx.params.get(param.name or "") or ())
+    typed = type_of_or_none(prefix.rstrip("/") or (before[0] if before else ""))
+    if typed in ("", POD):
+        found = complete_pod(ctx, param, incomplete)
+        return found if before or prefix else [*_items(_types, ctx, incomplete, ""), *found]
+    return _items(partial(_object_names, typed), ctx, incomplete.removeprefix(prefix), prefix)
 
 
 def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
@@ -46,6 +59,23 @@ def _pod_names(ctx: click.Context) -> list[str]:
         everywhere=bool(ctx.params.get("everywhere")),
     )
     return [stored.key[1] for stored in pods]
+
+
+def _types(ctx: click.Context) -> list[str]:
+    from podrun.api.kinds import KINDS
+
+    return sorted(kind.plural for kind in KINDS)
+
+
+def _object_names(typed: str, ctx: click.Context) -> list[str]:
+    from podrun.api.kinds import kind_of
+    from podrun.cli.objects import ObjectReader
+
+    kind = kind_of(typed)
+    if kind is None:
+        return []
+    found = ObjectReader().store.list(kind, ctx.params.get("namespace") or DEFAULT_NAMESPACE)
+    return [each.metadata.name for each in found]
 
 
 def _container_names(ctx: click.Context) -> list[str]:

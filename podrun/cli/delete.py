@@ -1,4 +1,4 @@
-"""``podrun delete``: stop pods gracefully and remove all that was theirs."""
+"""``podrun delete``: stop pods gracefully and remove all that was theirs; remove other objects."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import click
 
 from podrun.agent.podstore import StoredPod
+from podrun.api import kinds
+from podrun.api.kinds import Kind
 from podrun.cli.command import (
     Duration,
     all_namespaces_option,
@@ -18,27 +20,35 @@ from podrun.cli.command import (
     selector_option,
     verb,
 )
-from podrun.cli.complete import complete_pod
+from podrun.cli.complete import complete_object
 from podrun.cli.live import Live
-from podrun.cli.names import DEFAULT_NAMESPACE, POD, parse_named
+from podrun.cli.names import DEFAULT_NAMESPACE, EVENT, POD, Named, parse_objects
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
-from podrun.errors import NotFound, UsageError
+from podrun.errors import UsageError
 from podrun.node import config
 from podrun.pod.termination import grace
 
-Key = tuple[str, str]
+ObjectKey = tuple[Kind, str, str]  # kind, namespace, name
 
 _SILENCE = 2.0  # seconds without a word; most pods are gone by then
 
 
+class Chosen(NamedTuple):
+    """What is to go; ``objects`` are no pods."""
+
+    pods: list[StoredPod]
+    objects: list[ObjectKey]
+
+
 class Scope(NamedTuple):
-    """Which pods are meant by whoever names none."""
+    """Which objects of a type are meant by whoever names none."""
 
     namespace: str
     everywhere: bool
     selector: str
     every: bool
+    reclaim: bool = False
 
 
 @verb(
@@ -46,18 +56,20 @@ class Scope(NamedTuple):
     "sudo podrun delete web",
     "sudo podrun delete -f pod.yaml",
     "sudo podrun delete pods --all --force",
+    "sudo podrun delete pvc data --reclaim",
 )
-@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_pod)
+@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_object)
 @files_option
 @namespace_option
 @all_namespaces_option
 @selector_option
-@click.option("--all", "every", is_flag=True, help="All pods of the namespace.")
+@click.option("--all", "every", is_flag=True, help="All of the type, in the namespace.")
 @click.option("--grace-period", type=int, metavar="SEC", help="Time to stop in; else the pod's.")
 @click.option("--now", is_flag=True, help="The same as --grace-period 1.")
 @click.option("--force", is_flag=True, help="Kill at once.")
 @click.option("--wait/--no-wait", default=True, help="Wait until they are gone [yes].")
 @click.option("--timeout", type=Duration(), metavar="TIME", help="Give up waiting after this.")
+@click.option("--reclaim", is_flag=True, help="Remove what claims hold, too.")
 @click.option("--ignore-not-found", is_flag=True, help="What is not there is no error.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 def command(
@@ -72,24 +84,30 @@ def command(
     force: bool,
     wait: bool,
     timeout: float | None,
+    reclaim: bool,
     ignore_not_found: bool,
     quiet: bool,
 ) -> None:
-    """Stop pods and remove them.
+    """Stop pods and remove them, or other objects.
 
     Each container gets its stop signal and the pod's grace period before it is killed. Nothing is
     deleted unless everything named is there.
     """
-    require_root("delete pods")
-    scope = Scope(namespace, everywhere, selector, every)
+    require_root("delete objects")
+    scope = Scope(namespace, everywhere, selector, every, reclaim)
     chosen = _chosen(named, files, scope, lenient=ignore_not_found)
-    if not chosen:
+    if not any(chosen):
         click.echo("No resources found.", err=True)
         return
     request = {
         "version": 1,
         "verb": "delete",
-        "uids": [stored.pod.metadata.uid for stored in chosen],
+        "uids": [stored.pod.metadata.uid for stored in chosen.pods],
+        "objects": [
+            {"kind": kind.name, "namespace": namespace, "name": name}
+            for kind, namespace, name in chosen.objects
+        ],
+        "reclaim": reclaim,
         "graceSeconds": _grace(grace_period, now=now, force=force),
         "wait": wait,
         "timeout": timeout,
@@ -97,26 +115,44 @@ def command(
     _send(request, chosen, quiet=quiet)
 
 
-def _chosen(
-    named: Sequence[str], files: Sequence[str], scope: Scope, *, lenient: bool
-) -> list[StoredPod]:
+def _chosen(named: Sequence[str], files: Sequence[str], scope: Scope, *, lenient: bool) -> Chosen:
     """Raises NotFound, unless ``lenient``, and UsageError when nothing, or too much, is named."""
-    wanted = parse_named(named)
-    if wanted.type != POD:
-        raise UsageError("only pods can be deleted")
-    reader = Reader(addresses=False)
-    pods = reader.store.list()
-    if wanted.names or files:
+    wanted = parse_objects(named)
+    if any(each.type == EVENT for each in wanted):
+        raise UsageError("events go with their pods")
+    if files or any(each.names for each in wanted):
         if scope.every or scope.selector or scope.everywhere:
             raise UsageError("names go with neither --all nor --selector nor --all-namespaces")
-        keys = [(scope.namespace or DEFAULT_NAMESPACE, name) for name in wanted.names]
-        return _of_keys(pods, [*keys, *_keys_of(files, scope.namespace)], lenient)
+        return _of_keys([*_keys(wanted, scope), *_keys_of(files, scope.namespace)], scope, lenient)
     if not (scope.every or scope.selector):
         raise UsageError("name a pod, or say --all", hint="podrun delete web")
-    found = reader.select(
-        namespace=scope.namespace, everywhere=scope.everywhere, selector=scope.selector
-    )
-    return _of_keys(pods, [stored.key for stored in found], True)
+    return _of_scope(wanted, scope)
+
+
+def _keys(wanted: Sequence[Named], scope: Scope) -> list[ObjectKey]:
+    namespace = scope.namespace or DEFAULT_NAMESPACE
+    return [(each.kind, namespace, name) for each in wanted for name in each.names]
+
+
+def _of_scope(wanted: Sequence[Named], scope: Scope) -> Chosen:
+    from podrun.cli.objects import ObjectReader
+
+    chosen = Chosen([], [])
+    how: dict[str, Any] = {
+        "namespace": scope.namespace,
+        "everywhere": scope.everywhere,
+        "selector": scope.selector,
+    }
+    for each in wanted:
+        if each.type == POD:
+            reader = Reader(addresses=False)
+            keys = [stored.key for stored in reader.select(**how)]
+            chosen.pods.extend(stored for stored in reader.store.list() if stored.key in keys)
+        else:
+            found = ObjectReader().select(each.kind, **how)
+            metas = [thing.metadata for thing in found]
+            chosen.objects.extend((each.kind, meta.namespace, meta.name) for meta in metas)
+    return chosen
 
 
 def _grace(seconds: int | None, *, now: bool, force: bool) -> int | None:
@@ -128,43 +164,65 @@ def _grace(seconds: int | None, *, now: bool, force: bool) -> int | None:
     return seconds
 
 
-def _keys_of(files: Sequence[str], namespace: str) -> list[Key]:
+def _keys_of(files: Sequence[str], namespace: str) -> list[ObjectKey]:
     if not files:
         return []
-    from podrun.cli.manifests import admitted, read_sources
+    from podrun.api.objects import kind_of
+    from podrun.cli.manifests import admitted_objects, read_sources
 
-    pods = admitted(read_sources(files), namespace=namespace)
-    return [(pod.metadata.namespace, pod.metadata.name) for pod in pods]
+    found = admitted_objects(read_sources(files), namespace=namespace)
+    return [(kind_of(each), each.metadata.namespace, each.metadata.name) for each in found]
 
 
-def _of_keys(pods: Sequence[StoredPod], keys: Sequence[Key], lenient: bool) -> list[StoredPod]:
+def _of_keys(keys: Sequence[ObjectKey], scope: Scope, lenient: bool) -> Chosen:
     """A pod and the one that waits to replace it have one name: both go."""
-    missing = [key for key in dict.fromkeys(keys) if all(each.key != key for each in pods)]
+    pods = Reader(addresses=False).store.list()
+    there = {(kinds.POD, *stored.key) for stored in pods}
+    keys = list(dict.fromkeys(keys))
+    objects = [key for key in keys if key[0] != kinds.POD and _is_there(key, scope)]
+    missing = [key for key in keys if key not in there and key not in objects]
     if missing and not lenient:
-        listed = ", ".join(f'"{name}"' for _, name in missing)
-        raise NotFound(f"pods {listed} not found", hint="nothing was deleted")
-    return [stored for stored in pods if stored.key in keys]
+        from podrun.cli.objects import raise_missing
+
+        kind = missing[0][0]
+        names = [name for each, _, name in missing if each == kind]
+        raise_missing(kind, names, hint="nothing was deleted")
+    return Chosen([stored for stored in pods if (kinds.POD, *stored.key) in keys], objects)
 
 
-def _send(request: dict[str, Any], chosen: Sequence[StoredPod], *, quiet: bool) -> None:
+def _is_there(key: ObjectKey, scope: Scope) -> bool:
+    """With --reclaim also what a claim held that is gone itself."""
+    from podrun.cli.objects import ObjectReader
+
+    reader, (kind, namespace, name) = ObjectReader(), key
+    if reader.store.version(kind, namespace, name):
+        return True
+    return (
+        scope.reclaim and kind == kinds.CLAIM and (reader.paths.claims / namespace / name).is_dir()
+    )
+
+
+def _send(request: dict[str, Any], chosen: Chosen, *, quiet: bool) -> None:
     from podrun.agent.client import call
     from podrun.cli.applying import tell
 
-    names = list(dict.fromkeys(stored.key for stored in chosen))
-    patience = _Patience(chosen, request["graceSeconds"], shown=not quiet)
+    keys = [(kinds.POD, *stored.key) for stored in chosen.pods]
+    names = [(k.singular, namespace, name) for k, namespace, name in (*keys, *chosen.objects)]
+    names = list(dict.fromkeys(names))
+    patience = _Patience(chosen.pods, request["graceSeconds"], shown=not quiet)
     with Live(quiet=quiet) as live, patience:
         for progress in call(config.load(), request):
             if progress.get("result") != "deleted":
                 tell(live, progress)
                 continue
-            name = progress["object"].partition("/")[2]
-            key = (progress.get("namespace", DEFAULT_NAMESPACE), name)
+            kind, _, name = progress["object"].partition("/")
+            key = (kind, progress.get("namespace", DEFAULT_NAMESPACE), name)
             live.done(progress["object"])
             if key in names:
                 names.remove(key)
-                live.result(f'pod "{name}" deleted')
-        for _, name in names:  # not waited for
-            live.result(f'pod "{name}" deleted')
+                live.result(f'{kind} "{name}" deleted')
+        for kind, _, name in names:  # not waited for
+            live.result(f'{kind} "{name}" deleted')
 
 
 class _Patience:

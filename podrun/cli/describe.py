@@ -1,9 +1,11 @@
-"""``podrun describe``: all there is to know of a pod, for people."""
+"""``podrun describe``: all there is to know of an object, for people."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import click
 
@@ -11,39 +13,57 @@ from podrun.agent.podstore import StoredPod
 from podrun.api.pod import Pod, PodStatus, Volume
 from podrun.cli.block import INDENT, NONE, Value, block, pairs
 from podrun.cli.command import all_namespaces_option, namespace_option, selector_option, verb
-from podrun.cli.complete import complete_pod
+from podrun.cli.complete import complete_object
 from podrun.cli.describecontainer import describe_container
-from podrun.cli.names import POD, parse_named
+from podrun.cli.names import EVENT, POD, Named, parse_objects
 from podrun.cli.namespaces import tree
 from podrun.cli.pods import Reader
 from podrun.cli.table import table
 from podrun.cli.wake import wake_agent
 from podrun.cli.width import columns
 from podrun.errors import UsageError
+from podrun.node import config
 
 
-@verb("describe", "podrun describe pod web", "sudo podrun describe web")
-@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_pod)
+@verb(
+    "describe",
+    "podrun describe pod web",
+    "sudo podrun describe web",
+    "podrun describe configmap settings",
+)
+@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_object)
 @namespace_option
 @all_namespaces_option
 @selector_option
 def command(named: tuple[str, ...], namespace: str, everywhere: bool, selector: str) -> None:
-    """Tell everything about a pod.
+    """Tell everything about a pod or another object.
 
-    With sudo also which container shares which namespaces.
+    With sudo also which container of a pod shares which namespaces. What a Secret holds is never
+    shown, only how much.
     """
-    wanted = parse_named(named)
-    if wanted.type != POD:
-        raise UsageError("only pods can be described")
+    wanted = parse_objects(named)
+    if any(each.type == EVENT for each in wanted):
+        raise UsageError("events are not described", hint="podrun events")
     if not (named or everywhere or selector):
         raise UsageError("name a pod", hint="podrun describe web")
-    reader = Reader()
-    pods = reader.select(
-        wanted.names, namespace=namespace, everywhere=everywhere, selector=selector
-    )
-    for index, stored in enumerate(pods):
-        click.echo(("\n\n" if index else "") + "\n".join(describe(reader, stored)))
-    wake_agent(reader.config)
+    how = {"namespace": namespace, "everywhere": everywhere, "selector": selector}
+    texts = [text for each in wanted for text in _texts(each, how)]
+    click.echo("\n\n\n".join(texts), nl=bool(texts))
+    wake_agent(config.load())
+
+
+def _texts(wanted: Named, how: dict[str, Any]) -> Iterator[str]:
+    if wanted.type == POD:
+        pods = Reader()
+        for stored in pods.select(wanted.names, **how):
+            yield "\n".join(describe(pods, stored))
+        return
+    from podrun.cli.describeobject import describe_object
+    from podrun.cli.objects import ObjectReader
+
+    reader = ObjectReader()
+    for thing in reader.select(wanted.kind, wanted.names, **how):
+        yield "\n".join(describe_object(reader, thing))
 
 
 def describe(reader: Reader, stored: StoredPod) -> list[str]:

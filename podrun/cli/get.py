@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
+from msgspec.structs import replace
 
 from podrun.cli.command import all_namespaces_option, namespace_option, selector_option, verb
-from podrun.cli.complete import complete_pod
-from podrun.cli.names import EVENT, parse_named
-from podrun.cli.output import Output, output_option
+from podrun.cli.complete import complete_object
+from podrun.cli.names import EVENT, POD, Named, parse_objects, types
+from podrun.cli.output import Output, output_option, show
+from podrun.cli.podtable import Listing, present_pods, show_pods
 from podrun.cli.sorting import sort_option
 
 
@@ -17,8 +22,9 @@ from podrun.cli.sorting import sort_option
     "podrun get pod web -o yaml",
     "podrun get pod web \\\n    -o jsonpath='{.status.podIP}'",
     "podrun get events",
+    "podrun get configmap settings -o yaml",
 )
-@click.argument("named", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete_pod)
+@click.argument("named", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete_object)
 @namespace_option
 @all_namespaces_option
 @selector_option
@@ -38,24 +44,14 @@ def command(
     labels: bool,
     no_headers: bool,
 ) -> None:
-    """Show objects of a type: pods or events.
+    """Show objects of a type: pods, configmaps, events, …
 
-    A bare name is a pod's.
+    A bare name is a pod's. Secrets are root's to read.
     """
     if not named:
-        raise click.UsageError("which type? pods or events")
-    wanted = parse_named(named, lists=True)
-    if wanted.type == EVENT:
-        from podrun.cli.eventtable import EventQuery, show_events
-
-        if wanted.names:
-            raise click.UsageError("events have no names: podrun events POD")
-        query = EventQuery("", namespace, everywhere, output, headers=not no_headers, sort=sort)
-        return show_events(query, watch=watch)
-    from podrun.cli.podtable import Listing, show_pods
-
+        raise click.UsageError(f"which type? {types()}")
+    every = parse_objects(named, lists=True)
     listing = Listing(
-        names=wanted.names,
         namespace=namespace,
         everywhere=everywhere,
         selector=selector,
@@ -64,4 +60,51 @@ def command(
         sort=sort,
         labels=labels,
     )
-    return show_pods(listing, watch=watch)
+    if len(every) == 1:
+        return _show(every[0], listing, watch=watch)
+    if watch or any(wanted.type == EVENT for wanted in every):
+        raise click.UsageError("name one type to watch it, or to see events")
+    return _show_mixture(every, listing)
+
+
+def _show(wanted: Named, listing: Listing, *, watch: bool = False) -> None:
+    if wanted.type == EVENT:
+        from podrun.cli.eventtable import EventQuery, show_events
+
+        if wanted.names:
+            raise click.UsageError("events have no names: podrun events POD")
+        query = EventQuery(
+            "",
+            listing.namespace,
+            listing.everywhere,
+            listing.output,
+            headers=listing.headers,
+            sort=listing.sort,
+        )
+        return show_events(query, watch=watch)
+    listing = replace(listing, names=wanted.names)
+    if wanted.type == POD:
+        return show_pods(listing, watch=watch)
+    from podrun.cli.objecttable import show_objects
+
+    return show_objects(wanted.kind, listing, watch=watch)
+
+
+def _show_mixture(every: Sequence[Named], listing: Listing) -> None:
+    """A table for each type, or one List of all."""
+    if listing.output.is_table:
+        for index, wanted in enumerate(every):
+            click.echo("" if index else None, nl=bool(index))
+            _show(wanted, listing)
+        return
+    from podrun.cli.objects import ObjectReader
+    from podrun.cli.objecttable import select
+
+    found: list[Any] = []
+    for wanted in every:
+        part = replace(listing, names=wanted.names)
+        if wanted.type == POD:
+            found += present_pods(part)
+        else:
+            found += select(ObjectReader(), wanted.kind, part)
+    show(found, listing.output, single=False)

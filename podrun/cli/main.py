@@ -23,10 +23,11 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 VERBS: dict[str, dict[str, str]] = {
     "Pods": {
-        "apply": "Make the pods of manifests real.",
+        "apply": "Make the objects of manifests real.",
+        "create": "Make a ConfigMap or a Secret from files and words.",
         "ps": "List pods.",
-        "get": "Show objects of a type: pods or events.",
-        "describe": "Tell everything about a pod.",
+        "get": "Show objects of a type: pods, configmaps, events, …",
+        "describe": "Tell everything about a pod or another object.",
         "logs": "Print what a container wrote.",
         "exec": "Run a command in a container.",
         "attach": "Attach to the main process of a container.",
@@ -37,7 +38,7 @@ VERBS: dict[str, dict[str, str]] = {
         "restart": "Stop containers gracefully and start them again.",
         "events": "Tell what happened, and why.",
         "top": "Show what pods use of CPU and memory.",
-        "delete": "Stop pods and remove them.",
+        "delete": "Stop pods and remove them, or other objects.",
     },
     "Node": {
         "image": "Manage local images.",
@@ -56,7 +57,6 @@ VERBS: dict[str, dict[str, str]] = {
 
 #: what kubectl, docker and podman call it
 ELSEWHERE = {
-    "create": "apply",
     "images": "image ls",
     "inspect": "describe",
     "kill": "delete --now",

@@ -10,6 +10,7 @@ from podrun.errors import TYPE_CHECKING, PodrunError, UsageError
 
 if TYPE_CHECKING:
     from podrun.agent.admission import Source
+    from podrun.api.objects import AnyObject
     from podrun.api.pod import Pod
 
 _ENDINGS = (".yaml", ".yml", ".json")
@@ -19,7 +20,17 @@ _MAX_BYTES = 16 << 20  # no object of Kubernetes is larger than 3 MiB
 def admitted(
     sources: Iterable[Source], *, namespace: str = "", quiet: bool = False
 ) -> tuple[Pod, ...]:
-    """The valid pods of ``sources``, with defaults; notes go to stderr, unless ``quiet``.
+    """The pods among ``admitted_objects``."""
+    from podrun.api.pod import Pod
+
+    found = admitted_objects(sources, namespace=namespace, quiet=quiet)
+    return tuple(each for each in found if isinstance(each, Pod))
+
+
+def admitted_objects(
+    sources: Iterable[Source], *, namespace: str = "", quiet: bool = False
+) -> tuple[AnyObject, ...]:
+    """The valid objects of ``sources``, with defaults; notes go to stderr, unless ``quiet``.
 
     Raises InvalidManifest with everything that is wrong. Imports PyYAML.
     """
@@ -30,7 +41,7 @@ def admitted(
     found = admission.admitted(sources, namespace=namespace, node_name=here)
     for note in () if quiet else found.notes:
         print(f"note: {note}", file=sys.stderr)
-    return found.pods
+    return found.objects
 
 
 def read_sources(files: Iterable[str]) -> Iterator[Source]:

@@ -10,10 +10,10 @@ import click
 from podrun.cli.command import option
 
 if TYPE_CHECKING:
-    from podrun.api.pod import Pod
+    from podrun.api.objects import AnyObject
 
-    # A Pod, or the mapping that another object is.
-    Object = Pod | dict[str, Any]
+    # An object of the API, or the mapping that another one is.
+    Object = AnyObject | dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("json", "yaml", "name", "wide")
 

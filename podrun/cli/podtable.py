@@ -10,11 +10,13 @@ import click
 import msgspec
 
 from podrun.agent.podstore import StoredPod
+from podrun.api.pod import Pod
 from podrun.cli.names import DEFAULT_NAMESPACE
 from podrun.cli.output import Output, show
 from podrun.cli.pods import Reader
 from podrun.cli.table import line, table, widths_of
 from podrun.cli.wake import wake_agent
+from podrun.cli.width import columns
 from podrun.errors import NotFound
 from podrun.pod.printing import row
 
@@ -52,6 +54,12 @@ def show_pods(listing: Listing, *, watch: bool = False) -> None:
     wake_agent(reader.config)
     if watch:
         _watch(reader, listing, pods)
+
+
+def present_pods(listing: Listing) -> list[Pod]:
+    """As objects."""
+    reader = Reader()
+    return [reader.present(each) for each in _select(reader, listing)]
 
 
 def nothing_found(namespace: str, everywhere: bool) -> None:
@@ -106,7 +114,8 @@ def rows(reader: Reader, listing: Listing, stored: StoredPod, now: float) -> lis
 def _print(reader: Reader, listing: Listing, pods: Sequence[StoredPod]) -> None:
     now = time.time()
     lines = [cells for stored in pods for cells in rows(reader, listing, stored, now)]
-    sys.stdout.write(table(header(listing), lines, headers=listing.headers))
+    width = columns() if listing.containers else None  # the image may go below its line
+    sys.stdout.write(table(header(listing), lines, headers=listing.headers, width=width))
 
 
 def _watch(reader: Reader, listing: Listing, pods: Sequence[StoredPod]) -> None:

@@ -81,7 +81,7 @@ def test_delete_all(cli: Cli, agent: FakeAgent) -> None:
 
 def test_delete_usage(cli: Cli, agent: FakeAgent) -> None:
     cli.pod("web")
-    for args in ([], ["pods"], ["web", "--all"], ["web", "-l", "a=b"], ["deploy", "x"], ["events"]):
+    for args in ([], ["pods"], ["web", "--all"], ["web", "-l", "a=b"], ["svc", "x"], ["events"]):
         assert cli("delete", *args).code == 2, args
     assert agent.requests == []
 

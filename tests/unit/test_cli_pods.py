@@ -156,7 +156,7 @@ def test_get_what_is_not_there(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["deployments"], ["cm", "x"], [], ["pods", "web", "-A"], ["pods", "-o", "xml"]]
+    "args", [["services"], ["svc", "x"], [], ["pods", "web", "-A"], ["pods", "-o", "xml"]]
 )
 def test_get_usage(cli: Cli, args: list[str]) -> None:
     cli.pod("web")
@@ -312,7 +312,7 @@ def test_pods_of_others_are_not_shown(cli: Cli, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "pod/mine\n"), done.stderr
     denied = as_nobody("delete", "mine")
     assert denied.returncode == 1
-    assert denied.stderr == "error: only root can delete pods (run it with sudo)\n"
+    assert denied.stderr == "error: only root can delete objects (run it with sudo)\n"
 
 
 def test_a_trouble_is_shown(cli: Cli) -> None:

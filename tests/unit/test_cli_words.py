@@ -9,7 +9,7 @@ import pytest
 
 from podrun.cli import jsonpath
 from podrun.cli.command import Duration
-from podrun.cli.names import Named, parse_named, parse_pod
+from podrun.cli.names import Named, parse_named, parse_objects, parse_pod
 from podrun.cli.selector import parse_selector
 from podrun.errors import UsageError
 
@@ -37,16 +37,46 @@ def test_names(args: list[str], expected: Named) -> None:
     assert parse_named(args) == expected
 
 
-@pytest.mark.parametrize("args", [["deployments"], ["svc", "x"], ["cm/x"], ["secrets.v1", "x"]])
+@pytest.mark.parametrize("args", [["services"], ["svc", "x"], ["pv/x"], ["nodes.v1", "x"]])
 def test_types_podrun_has_not(args: list[str]) -> None:
     with pytest.raises(UsageError, match="not supported yet"):
         parse_named(args, lists=True)
+    with pytest.raises(UsageError, match="not supported yet"):
+        parse_objects(args, lists=True)
+
+
+@pytest.mark.parametrize(
+    "args", [["cm/x"], ["secrets.v1", "x"], ["web", "pvc/data"], ["cm,po", "x"]]
+)
+def test_types_that_are_no_pods(args: list[str]) -> None:
+    with pytest.raises(UsageError, match="only pods"):
+        parse_named(args)
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ([], [Named("pod", ())]),
+        (["web"], [Named("pod", ("web",))]),
+        (["cm"], [Named("configmap", ())]),
+        (["ConfigMaps", "a", "b"], [Named("configmap", ("a", "b"))]),
+        (["secret.v1", "a"], [Named("secret", ("a",))]),
+        (["pvc/a", "web", "persistentvolumeclaims/b"],
+         [Named("persistentvolumeclaim", ("a", "b")), Named("pod", ("web",))]),
+        (["cm,secrets,cm", "a"], [Named("configmap", ("a",)), Named("secret", ("a",))]),
+        (["service"], [Named("pod", ("service",))]),
+        (["pod/cm"], [Named("pod", ("cm",))]),
+    ],
+)  # fmt: skip
+def test_objects(args: list[str], expected: list[Named]) -> None:
+    assert list(parse_objects(args)) == expected
 
 
 def test_a_lone_word_is_likelier_a_name() -> None:
     assert parse_named(["job"]) == Named("pod", ("job",))
+    assert parse_named(["secret"]) == Named("pod", ("secret",))
     with pytest.raises(UsageError, match="not supported yet"):
-        parse_named(["job", "web"])
+        parse_named(["service", "web"])
 
 
 @pytest.mark.parametrize("args", [["pod/"], ["web/x"], ["pod/web", "event/x"]])
