@@ -7,7 +7,7 @@ have, and what belongs to no image and to no pod. Never what a claim holds, used
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,8 @@ class Item(msgspec.Struct, frozen=True):
 class Use(msgspec.Struct, frozen=True, omit_defaults=True):
     """``bytes`` on disk: holes count nothing, and what several share counts once.
 
-    ``active`` are those of ``count`` that pods use.
+    ``active`` are those of ``count`` that pods use. ``partial``: there is more, which the caller
+    may not read; what of it all is reclaimable cannot be said then.
     """
 
     kind: str
@@ -43,13 +44,17 @@ class Use(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: int
     reclaimable: int
     items: tuple[Item, ...] = ()
+    partial: bool = False
+
+    def as_part(self) -> Use:
+        return msgspec.structs.replace(self, reclaimable=0, partial=True)
 
     def without_items(self) -> Use:
         return msgspec.structs.replace(self, items=())
 
 
 def disk_use(config: Config) -> Iterator[Use]:
-    """Raises PermissionError for who is not root."""
+    """As far as the caller may read it."""
     from podrun.agent.podstore import PodStore
     from podrun.cli.claimuse import claim_use, object_use
     from podrun.cli.imageuse import users
@@ -58,12 +63,33 @@ def disk_use(config: Config) -> Iterator[Use]:
     store, paths = ImageStore.of(config), Paths(config)
     pods = PodStore(paths).list()
     names = {pod.paths.uid: "/".join(pod.key) for pod in pods}
-    yield from _Images(store, users(store, pods)).uses()
-    yield _of_pods("writable layers", paths, "containers/*/*/upper", names)
-    yield _of_pods("volumes", paths, "volumes/*", names)
-    yield claim_use(paths, pods)
-    yield object_use(paths)
-    yield _of_logs(paths, names)
+    parts: tuple[tuple[tuple[str, ...], Callable[[], Iterable[Use]]], ...] = (
+        (("images", "unpacked layers"), lambda: _Images(store, users(store, pods)).uses()),
+        (
+            ("writable layers",),
+            lambda: [_of_pods("writable layers", paths, "containers/*/*/upper", names)],
+        ),
+        (("volumes",), lambda: [_of_pods("volumes", paths, "volumes/*", names)]),
+        (("claims",), lambda: [claim_use(paths, pods)]),
+        (("objects",), lambda: [object_use(paths)]),
+        (("logs",), lambda: [_of_logs(paths, names)]),
+    )
+    hidden = _has_hidden(paths)
+    for kinds, count in parts:
+        uses = _as_allowed(kinds, count)
+        yield from (use.as_part() for use in uses) if hidden and kinds != ("objects",) else uses
+
+
+def _has_hidden(paths: Paths) -> bool:
+    """Whether there are pods whose records the caller may not read."""
+    return any(not os.access(path, os.R_OK | os.X_OK) for path in entries(paths.pods))
+
+
+def _as_allowed(kinds: Iterable[str], count: Callable[[], Iterable[Use]]) -> list[Use]:
+    try:
+        return list(count())
+    except PermissionError:
+        return [Use(kind, 0, 0, 0, 0).as_part() for kind in kinds]
 
 
 class _Images:
@@ -129,7 +155,8 @@ def _name(image: Kept) -> str:
 
 def _of_pods(kind: str, paths: Paths, pattern: str, names: Mapping[str, str]) -> Use:
     """What is at ``pattern`` below a pod's directory."""
-    items, active = [], 0
+    items: list[Item | None] = []
+    active = 0
     for path in sorted(paths.pods.glob(f"*/{pattern}")):
         uid, *rest = path.relative_to(paths.pods).parts
         name = "/".join(part for part in rest[1:] if part != "upper")
@@ -146,18 +173,30 @@ def _of_logs(paths: Paths, names: Mapping[str, str]) -> Use:
         for path, uid in zip(directories, uids, strict=True)
     ]
     others = [path for path in entries(paths.log) if path.name != "pods"]
-    items += [Item(path.name, bytes_of([path]), 0) for path in others]
+    items += [_of_node(path) for path in others]
     return _sum("logs", items, sum(uid in names for uid in uids))
 
 
-def _of_pod(name: str, path: Path, owner: str | None) -> Item:
-    size = bytes_of([path])
+def _of_pod(name: str, path: Path, owner: str | None) -> Item | None:
+    """None: the caller may not read it."""
+    try:
+        size = bytes_of([path])
+    except PermissionError:
+        return None
     return Item(name, size, size if owner is None else 0, () if owner is None else (owner,))
 
 
-def _sum(kind: str, items: Sequence[Item], active: int) -> Use:
+def _of_node(path: Path) -> Item | None:
+    """What is no pod's, and never reclaimable."""
+    item = _of_pod(path.name, path, "")
+    return None if item is None else msgspec.structs.replace(item, users=())
+
+
+def _sum(kind: str, found: Sequence[Item | None], active: int) -> Use:
+    items = tuple(each for each in found if each is not None)
     size, free = sum(each.bytes for each in items), sum(each.reclaimable for each in items)
-    return Use(kind, len(items), active, size, free, tuple(items))
+    use = Use(kind, len(found), active, size, free, items)
+    return use if len(items) == len(found) else use.as_part()
 
 
 def entries(directory: Path) -> Iterator[Path]:

@@ -77,11 +77,14 @@ def _print(value: Any, output: Output) -> None:
 def df(output: Output, verbose: bool) -> None:
     """Show what podrun keeps on disk.
 
-    RECLAIMABLE is what `podrun system prune --all` would remove.
+    RECLAIMABLE is what `podrun system prune --all` would remove. Only root may read all of it.
     """
     from podrun.cli.diskuse import disk_use
 
     uses = list(disk_use(config.load()))
+    if partial := [each.kind for each in uses if each.partial]:
+        text = f"note: not all could be read of {', '.join(partial)}: run it with sudo"
+        click.echo(text, err=True)
     if output.is_table:
         click.echo(_df_table(uses), nl=False)
         for each in uses if verbose else ():
@@ -92,13 +95,23 @@ def df(output: Output, verbose: bool) -> None:
 
 
 def _df_table(uses: Sequence[Use]) -> str:
-    rows = [
-        (u.kind, str(u.count), str(u.active), size_text(u.bytes), _share(u.reclaimable, u.bytes))
-        for u in uses
-    ]
+    rows = [_df_row(use) for use in uses]
     size, free = sum(u.bytes for u in uses), sum(u.reclaimable for u in uses)
-    rows.append(("total", "", "", size_text(size), _share(free, size)))
+    if any(u.partial for u in uses):
+        rows.append(("total", "", "", f"{size_text(size)}+", "-"))
+    else:
+        rows.append(("total", "", "", size_text(size), _share(free, size)))
     return table(("TYPE", "COUNT", "ACTIVE", "SIZE", "RECLAIMABLE"), rows)
+
+
+def _df_row(use: Use) -> tuple[str, ...]:
+    """A part of it is so and so much "+"; a dash where nothing could be read."""
+    if not use.partial:
+        share = _share(use.reclaimable, use.bytes)
+        return use.kind, str(use.count), str(use.active), size_text(use.bytes), share
+    if not use.count:
+        return use.kind, "-", "-", "-", "-"
+    return use.kind, f"{use.count}+", f"{use.active}+", f"{size_text(use.bytes)}+", "-"
 
 
 def _items_table(use: Use) -> str:

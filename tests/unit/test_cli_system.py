@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from podrun.cli.prune import prune
 from podrun.linux.diskuse import bytes_of
 from podrun.node.config import Config
 from podrun.node.paths import Paths
-from tests.unit.cli_node import Cli
+from tests.unit.cli_node import Cli, Done
 
 HOST = {"net": 1, "ipc": 2, "uts": 3, "pid": 4, "mnt": 5, "cgroup": 6, "user": 7}
 
@@ -245,6 +246,47 @@ def test_df_and_version(cli: Cli) -> None:
     assert cli("version").out.splitlines()[0].split() == ["podrun", "0.1.0"]
     assert "kernel: " in cli("version", "-o", "yaml").out
     assert cli("explain", "pod.spec.nope").code == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else for a while")
+def test_who_is_not_root_is_told_that_there_is_more(cli: Cli, tmp_path: Path) -> None:
+    for path in (tmp_path, *tmp_path.parents):
+        if path.stat().st_uid == os.geteuid() and str(path) != "/tmp" and path != Path("/"):
+            path.chmod(0o755)
+    for name in ("mine", "hidden"):
+        volume = cli.pod(name).paths.volume("v")
+        volume.mkdir(parents=True)
+        (volume / "file").write_bytes(b"x" * 50_000)
+    cli.paths.images.mkdir(mode=0o700)
+    whole = cli("system", "df")  # loads what nobody could not
+    assert whole.code == 0 and "+" not in whole.out and whole.err == ""
+    (cli.paths.pods / "uid-default-hidden").chmod(0o700)
+    told = as_nobody(lambda: cli("system", "df"))
+    assert told.code == 0
+    rows = {line.split("   ")[0]: line.split()[-4:] for line in told.out.splitlines()}
+    assert rows["images"] == ["-", "-", "-", "-"]
+    assert rows["volumes"][0] == "1+" and rows["volumes"][-1] == "-"
+    assert told.err.startswith("note: not all could be read of images, unpacked layers, ")
+    assert told.err.endswith(": run it with sudo\n") and "objects" not in told.err
+
+
+def as_nobody(act: Callable[[], Done]) -> Done:
+    """Done by a child without any rights."""
+    there, here = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            os.write(here, msgspec.json.encode(act()))
+        finally:
+            os._exit(0)
+    os.close(here)
+    with open(there, "rb") as answer:
+        told = answer.read()
+    os.waitpid(pid, 0)
+    return msgspec.json.decode(told, type=Done)
 
 
 def test_the_question_of_reset_names_every_root(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
