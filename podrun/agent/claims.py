@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 
 from podrun.errors import MechanismFailed
+from podrun.linux.mountinfo import unmount_below
 from podrun.linux.trees import remove_tree
 from podrun.node.paths import Paths
 
@@ -31,6 +32,7 @@ def reclaim(paths: Paths, namespace: str, name: str) -> None:
     rubbish = paths.claims / _REMOVED
     try:
         if path.exists():
+            unmount_below(path)  # what containers have mounted there
             rubbish.mkdir(mode=0o700, exist_ok=True)
             path.rename(rubbish / str(uuid.uuid4()))
         with contextlib.suppress(OSError):  # other claims of the namespace are there

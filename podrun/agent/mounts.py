@@ -23,6 +23,9 @@ def volumes(pod: Pod) -> tuple[Volume, ...]:
             found.append(Volume(volume.name, "hostPath", host.path, host.type or ""))
         elif volume.image is not None:
             found.append(Volume(volume.name, "image"))
+        elif volume.persistent_volume_claim is not None:
+            claim = f"{pod.metadata.namespace}/{volume.persistent_volume_claim.claim_name}"
+            found.append(Volume(volume.name, "claim", claim))
         elif is_projection(volume):
             found.append(Volume(volume.name, "projected", memory=in_memory(volume)))
         else:
@@ -57,11 +60,12 @@ def mounts(
     Raises PodrunError (CreateContainerConfigError) for a subPathExpr that has no value.
     """
     by_name = {volume.name: volume for volume in volumes(pod)}
+    read_only = _read_only(pod)
     return tuple(
         Mount(
             volume=by_name[mount.name],
             target=mount.mount_path,
-            read_only=mount.read_only or by_name[mount.name].kind == "projected",
+            read_only=mount.read_only or mount.name in read_only,
             recursive=mount.recursive_read_only in ("Enabled", "IfPossible"),
             propagation=mount.mount_propagation,
             sub_path=_sub_path(mount, variables),
@@ -69,6 +73,13 @@ def mounts(
         )
         for mount in container.volume_mounts
     )
+
+
+def _read_only(pod: Pod) -> set[str]:
+    """The volumes that no container writes to, whatever its mount says."""
+    claims = ((each.name, each.persistent_volume_claim) for each in pod.spec.volumes)
+    found = {name for name, claim in claims if claim is not None and claim.read_only}
+    return found | {each.name for each in filter(is_projection, pod.spec.volumes)}
 
 
 def _sub_path(mount: VolumeMount, variables: Mapping[str, str]) -> str:

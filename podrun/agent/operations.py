@@ -10,7 +10,16 @@ from typing import NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from podrun.agent import environment, logrotate, mounts, profiles, projections, rights, translate
+from podrun.agent import (
+    claimvolumes,
+    environment,
+    logrotate,
+    mounts,
+    profiles,
+    projections,
+    rights,
+    translate,
+)
 from podrun.agent.localimages import found_of
 from podrun.agent.node import Node
 from podrun.agent.podstore import StoredPod
@@ -33,6 +42,7 @@ from podrun.volume import volumes
 def create_sandbox(node: Node, stored: StoredPod, attempt: int) -> tuple[str, ...]:
     """Volumes, then pause and its network; gives the pod's addresses. Raises PodrunError."""
     owner = rights.volume_owner(stored.pod)
+    claimvolumes.take(node.paths, stored)
     for volume in mounts.volumes(stored.pod):
         volumes.make(volume, stored.paths, owner)
     projections.write(node, stored)
@@ -50,6 +60,7 @@ def write_projections(node: Node, stored: StoredPod) -> None:
 
 def stop_sandbox(node: Node, stored: StoredPod) -> None:
     sandbox.remove(node.config, node.paths, stored.paths)
+    claimvolumes.give_back(stored)
 
 
 def launch_container(

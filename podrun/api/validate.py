@@ -121,6 +121,9 @@ def _source(path: str, volume: Volume) -> Iterator[Problem]:
         host_path = f"{path}.hostPath"
         yield from path_without_dots(f"{host_path}.path", volume.host_path.path)
         yield from choice(f"{host_path}.type", volume.host_path.type or "", HOST_PATH_TYPES)
+    claim = volume.persistent_volume_claim
+    if claim is not None and not claim.claim_name:
+        yield required(f"{path}.persistentVolumeClaim.claimName")
     if volume.image is not None:
         if not volume.image.reference:
             yield required(f"{path}.image.reference")

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from podrun.errors import PodrunError, WaitTimeout
+from podrun.linux.mountinfo import unmount_below
 from podrun.linux.trees import remove_tree
 from podrun.node.config import Config
 from podrun.node.paths import Paths
@@ -29,6 +30,7 @@ def reset(config: Config, *, images: bool) -> None:
     try:
         _remove_network(config, paths)
         _remove_cgroups(config)
+        unmount_below(paths.claims)  # what containers have mounted there
         for path in (
             paths.pods,
             paths.objects,

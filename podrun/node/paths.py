@@ -2,7 +2,7 @@
 
 state_root/  images/ snapshots/ network/ users/ seccomp/{profiles,compiled}/
              objects/<plural>/<hash>.json claims/<ns>/<name>/
-             pods/<uid>/{pod,facts}.json events.jsonl
+             pods/<uid>/{pod,facts,claims}.json events.jsonl
              pods/<uid>/volumes/<name>/   pods/<uid>/containers/<name>/<attempt>/
 run_root/    agent.sock agent.lock locks/<uid> c/<id>.{json,sock}
 log_root/    pods/<ns>_<name>_<uid>/<container>/<attempt>.log
@@ -24,6 +24,7 @@ class PodPaths(msgspec.Struct, frozen=True):
     root: Path
     logs: Path
     lock: Path
+    all_claims: Path = Path()  # where those of every pod are
 
     @property
     def pod(self) -> Path:
@@ -45,6 +46,11 @@ class PodPaths(msgspec.Struct, frozen=True):
     def etc(self) -> Path:
         """hosts, hostname and resolv.conf, bind-mounted into every container."""
         return self.root / "etc"
+
+    @property
+    def claims(self) -> Path:
+        """Which claims no other pod may have meanwhile (``podrun.agent.claimvolumes``)."""
+        return self.root / "claims.json"
 
     def volume(self, name: str) -> Path:
         return self.root / "volumes" / name
@@ -135,4 +141,5 @@ class Paths:
             root=self.pods / uid,
             logs=self.log / "pods" / f"{namespace}_{name}_{uid}",
             lock=self.run / "locks" / uid,
+            all_claims=self.claims,
         )

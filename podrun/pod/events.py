@@ -15,6 +15,7 @@ from podrun.pod.backoff import Settings, restart_delay, settings_for
 from podrun.pod.container_status import pod_label
 from podrun.pod.facts import ContainerFacts, Facts, Hook, Run, Trouble
 from podrun.pod.imagevolumes import pullers
+from podrun.pod.missing import FAILED_MOUNT
 from podrun.pod.outcome import can_restart
 from podrun.pod.pullevents import pulled, troubled
 from podrun.pod.resizing import DEFERRED, INFEASIBLE
@@ -111,7 +112,7 @@ def _of_pod(pod: Pod, before: Facts | None, after: Facts, now: float) -> Iterato
     trouble = after.sandbox_trouble
     if trouble is not None and trouble != before.sandbox_trouble:
         reason, words = _sandbox_words(after, trouble)
-        yield _event(WARNING, reason, f"{words}: {trouble.message}", trouble.at)
+        yield _event(WARNING, reason, words + trouble.message, trouble.at)
     yield from _sandbox_lost(before, after, now)
     verdict = after.verdict
     if verdict is not None and verdict != before.verdict:
@@ -123,8 +124,10 @@ def _sandbox_words(facts: Facts, trouble: Trouble) -> tuple[str, str]:
     # Creating one succeeds or leaves none: trouble beside a sandbox is trouble to get rid of it.
     stands = facts.sandbox is not None and facts.sandbox.stopped_at is None
     if stands or trouble.reason == "KillPodSandboxError":
-        return "FailedKillPod", "error killing pod"
-    return "FailedCreatePodSandBox", "Failed to create pod sandbox"
+        return "FailedKillPod", "error killing pod: "
+    if trouble.reason == FAILED_MOUNT:  # volumes come first, and say themselves what they are
+        return FAILED_MOUNT, ""
+    return "FailedCreatePodSandBox", "Failed to create pod sandbox: "
 
 
 def _sandbox_lost(before: Facts, after: Facts, now: float) -> Iterator[Event]:

@@ -6,8 +6,9 @@ import msgspec
 
 
 class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``kind`` is emptyDir, hostPath, image or projected (a directory of files that podrun writes:
-    configMap, secret, …); ``path`` and ``path_type`` belong to hostPath.
+    """``kind`` is emptyDir, hostPath, image, claim or projected (a directory of files that podrun
+    writes: configMap, secret, …); ``path`` and ``path_type`` belong to hostPath. A claim's ``path``
+    is namespace/name.
 
     The layers of an image volume are found anew for every container (``VolumeMount.lowers``).
     """

@@ -3,6 +3,7 @@
 emptyDir   a directory of the pod, 0777 whatever the umask, gone with the pod; or a tmpfs or
            hugetlbfs there
 hostPath   a path of the host, checked against its type; never removed
+claim      a directory that outlives all pods: 0777 when it is made, then as they leave it
 projected  a directory of the pod, or a tmpfs there, whose files podrun.volume.projected writes
 image      layers, put together for each container by itself (podrun.container.imagevolume)
 """
@@ -40,10 +41,14 @@ def make(volume: Volume, pod: PodPaths, owner: GroupOwner | None = None) -> None
         _make_empty_dir(volume, pod.volume(volume.name), None)
     elif volume.kind == "hostPath":
         _make_host_path(volume)
+    elif volume.kind == "claim":
+        _make_claim(volume, pod, owner)
 
 
 def source(volume: Volume, pod: PodPaths) -> Path:
     """Where the volume's content is on the host; of an image a copy, should one be needed."""
+    if volume.kind == "claim":
+        return pod.all_claims / volume.path
     return Path(volume.path) if volume.kind == "hostPath" else pod.volume(volume.name)
 
 
@@ -114,11 +119,30 @@ def _make_empty_dir(volume: Volume, path: Path, owner: GroupOwner | None) -> Non
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o777 != 0o777:  # mkdir's was cut by the umask; set-group-ID stays
         os.chmod(path, mode | 0o777)
+    _give(volume, path, owner)
+
+
+def _give(volume: Volume, path: Path, owner: GroupOwner | None) -> None:
     if owner is not None:
         try:
             give(path, owner)
         except OSError as error:
             raise failed(f'set fsGroup of volume "{volume.name}"', error) from None
+
+
+def _make_claim(volume: Volume, pod: PodPaths, owner: GroupOwner | None) -> None:
+    """Its mode is the pods' own from the first moment: a database may insist on 0700."""
+    path = source(volume, pod)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        umask = os.umask(0)
+        try:
+            path.mkdir(mode=0o777, exist_ok=True)
+        finally:
+            os.umask(umask)
+    except OSError as error:
+        raise failed(f'make volume "{volume.name}"', error) from None
+    _give(volume, path, owner)
 
 
 def _mount_memory(volume: Volume, path: Path) -> None:

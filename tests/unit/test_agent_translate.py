@@ -177,6 +177,24 @@ def test_volumes_and_their_mounts() -> None:
     assert (h.volume.path, h.volume.path_type, h.read_only) == ("/srv", "Directory", True)
 
 
+def test_a_claim_is_read_only_when_the_volume_or_the_mount_says_so() -> None:
+    pod = a_pod(
+        "volumeMounts: [{name: c, mountPath: /c}, {name: d, mountPath: /d}]",
+        "volumes: [{name: c, persistentVolumeClaim: {claimName: data}},"
+        " {name: d, persistentVolumeClaim: {claimName: data, readOnly: true}}]",
+    )
+    c, d = spec_of(pod, image(cmd=("x",))).mounts
+    assert (c.volume.kind, c.volume.path, c.read_only) == ("claim", "default/data", False)
+    assert (d.volume.path, d.read_only) == ("default/data", True)
+
+
+def test_propagation_and_recursive_read_only_of_mounts() -> None:
+    (mount,) = mounts_of("name: data, mountPath: /d, mountPropagation: HostToContainer")
+    assert (mount.propagation, mount.recursive) == ("HostToContainer", False)
+    (mount,) = mounts_of("name: data, mountPath: /d, readOnly: true, recursiveReadOnly: IfPossible")
+    assert (mount.propagation, mount.recursive) == ("", True)
+
+
 def test_dns_of_the_host_by_default_and_of_the_pod_alone_with_none() -> None:
     spec = translate.sandbox_spec(CONFIG, a_pod(), 0, "node", ())
     assert spec.dns.from_host

@@ -137,6 +137,10 @@ def test_metadata(metadata: dict[str, Any], problem: str) -> None:
             {"volumes": [{"name": "v", "hostPath": {"path": "/"}, "image": {"reference": "x"}}]},
             "spec.volumes[0].image: Forbidden: may not specify more than 1 volume type",
         ),
+        (
+            {"volumes": [{"name": "v", "persistentVolumeClaim": {}}]},
+            "spec.volumes[0].persistentVolumeClaim.claimName: Required value",
+        ),
         ({"volumes": [{"name": "v", "image": {}}]}, "spec.volumes[0].image.reference: Required value"),
         (
             {"volumes": [{"name": "v", "image": {"reference": "x", "pullPolicy": "Newer"}}]},

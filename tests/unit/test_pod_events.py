@@ -142,6 +142,14 @@ def test_a_sandbox_that_fails_and_one_that_is_lost() -> None:
     ]
 
 
+def test_a_volume_that_cannot_be_mounted_says_itself_what_it_is() -> None:
+    node = Node(pod())
+    node.sandbox_fails = True
+    watch = watched(node)
+    node.facts.sandbox_trouble = Trouble("FailedMount", 'persistentvolumeclaim "c" not found', T0)
+    assert watch.told() == [("FailedMount", 'persistentvolumeclaim "c" not found')]
+
+
 def test_a_sandbox_that_cannot_be_torn_down() -> None:
     watch = watched(Node(pod()))
     watch.node.facts.sandbox_trouble = Trouble("KillPodSandboxError", "busy", T0)

@@ -6,9 +6,4 @@ and write the page anew: ``python -m podrun.api.fields > docs/fields.md``.
 
 from __future__ import annotations
 
-PENDING: frozenset[str] = frozenset(
-    (
-        "Container.volumeDevices",
-        "Volume.persistentVolumeClaim",
-    )
-)
+PENDING: frozenset[str] = frozenset(("Container.volumeDevices",))

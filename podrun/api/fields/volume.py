@@ -10,7 +10,8 @@ configMap ConfigMapVolumeSource: The keys of a ConfigMap as files.
 secret SecretVolumeSource: The keys of a Secret as files.
 projected ProjectedVolumeSource: Several sources in one directory.
 downwardAPI DownwardAPIVolumeSource: Fields of the pod as files.
-persistentVolumeClaim PersistentVolumeClaimVolumeSource: Storage that outlives the pod.
+persistentVolumeClaim PersistentVolumeClaimVolumeSource: Storage that outlives the pod: a directory
+    of the machine.
 image ImageVolumeSource: The files of an image, read-only and never executed.
 ephemeral EphemeralVolumeSource no: A claim made for this pod.
 nfs NFSVolumeSource no: A directory of an NFS server.
@@ -99,7 +100,8 @@ audience string: Whom the token is for.
 expirationSeconds integer: How long it lasts.
 
 [PersistentVolumeClaimVolumeSource]
-claimName string: The claim.
+claimName string: The claim, of the pod's namespace. Until there is one the pod waits; while a pod
+    has it, it is not deleted.
 readOnly boolean: No container can write to it.
 
 [ImageVolumeSource]
