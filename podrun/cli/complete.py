@@ -29,6 +29,13 @@ def complete_object(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _items(partial(_object_names, typed), ctx, incomplete.removeprefix(prefix), prefix)
 
 
+def complete_field(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """The next part of ``configmap.data``."""
+    prefix = incomplete[: incomplete.rfind(".") + 1]
+    found = partial(_fields, prefix) if prefix else _singulars
+    return _items(found, ctx, incomplete.removeprefix(prefix), prefix)
+
+
 def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
     """Left to the shell."""
     from click.shell_completion import CompletionItem
@@ -65,6 +72,18 @@ def _types(ctx: click.Context) -> list[str]:
     from podrun.api.kinds import KINDS
 
     return sorted(kind.plural for kind in KINDS)
+
+
+def _singulars(ctx: click.Context) -> list[str]:
+    from podrun.api.kinds import KINDS
+
+    return sorted(kind.singular for kind in KINDS)
+
+
+def _fields(prefix: str, ctx: click.Context) -> list[str]:
+    from podrun.api.fields import SCHEMA, element, find
+
+    return list(SCHEMA.get(element(find(prefix).row.type), {}))
 
 
 def _object_names(typed: str, ctx: click.Context) -> list[str]:

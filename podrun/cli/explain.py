@@ -5,12 +5,18 @@ from __future__ import annotations
 import click
 
 from podrun.cli.command import verb
+from podrun.cli.complete import complete_field
 
 WIDEST = 90  # longer lines of prose are hard to read
 
 
-@verb("explain", "podrun explain pod.spec", "podrun explain pod.spec.containers.env")
-@click.argument("field", default="pod")
+@verb(
+    "explain",
+    "podrun explain pod.spec",
+    "podrun explain pod.spec.containers.env",
+    "podrun explain configmap",
+)
+@click.argument("field", default="pod", shell_complete=complete_field)
 def command(field: str) -> None:
     """Explain a field of a manifest.
 

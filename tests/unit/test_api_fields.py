@@ -13,6 +13,7 @@ import pytest
 from podrun.api.fields import SCHEMA, below, element, find
 from podrun.api.fields.explain import explain, markdown
 from podrun.api.fields.pending import PENDING
+from podrun.api.kinds import KINDS
 from podrun.api.pod import Pod
 from podrun.errors import NotFound
 
@@ -97,6 +98,10 @@ def test_the_page_is_up_to_date() -> None:
         ("spec.affinity.nodeAffinity", "note"),
         ("status.phase", "set"),
         ("pod", "yes"),
+        ("configmap", "yes"),
+        ("cm.data", "yes"),
+        ("Secrets.stringData", "yes"),
+        ("pvc.spec.selector", "no"),
     ],
 )
 def test_find(path: str, support: str) -> None:
@@ -113,3 +118,13 @@ def test_explain_says_that_a_field_is_refused_and_what_is_below_it() -> None:
     assert "FIELD: spec.volumes.nfs <NFSVolumeSource>" in text
     assert "SUPPORTED: not supported yet: refused" in text
     assert "server <string>" in text
+
+
+def test_each_kind_is_a_root_of_its_own() -> None:
+    with pytest.raises(NotFound, match=r'a ConfigMap has no field dta \(did you mean "data"\?\)'):
+        find("configmap.dta")
+    assert explain("secret").startswith("FIELD: secret <Secret>\nSUPPORTED: yes\n")
+    page = markdown()
+    for kind in KINDS:
+        assert page.count(f"\n## {kind.name}\n") == 1
+    assert page.index("## Pod\n") < page.index("## ConfigMap\n")

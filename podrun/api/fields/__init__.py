@@ -1,4 +1,4 @@
-"""The one table of Pod fields: what each means and whether podrun supports it.
+"""The one table of all fields: what each means and whether podrun supports it.
 
 ``podrun explain``, docs/fields.md and the check of manifests (``podrun.api.decode``) all read it.
 The tables are written for people; a block is a type, a row is a field, indented lines continue it:
@@ -8,7 +8,7 @@ The tables are written for people; a block is a type, a row is a field, indented
 
 type      string, boolean, integer, Quantity, IntOrString, Time, any, another block's name;
           []T and map[string]T
-support   absent: as the parent's (the Pod itself: yes)
+support   absent: as the parent's (the object itself: yes)
           no      refused, by its path
           note    accepted, checked and kept, without effect; the user is told
           set     podrun's to fill in; ignored in a manifest
@@ -25,6 +25,7 @@ import msgspec
 
 from podrun.api.fields import configuration, container, pod, scheduling, status, volume, workload
 from podrun.api.fields.pending import PENDING
+from podrun.api.kinds import POD, Kind, kind_of
 from podrun.errors import NotFound
 
 
@@ -101,22 +102,27 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def find(path: str) -> Field:
-    """The field at ``pod.spec.containers.image`` (``pod.`` and ``[0]`` may be there or not).
+    """The field at ``pod.spec.containers.image`` or ``configmap.data``; ``[0]`` may be there or
+    not, and so may ``pod.``.
 
     NotFound names the part that does not exist.
     """
-    kind, support, done, found = "Pod", "yes", "", None
-    for part in _parts(path):
+    root, parts = root_of(path)
+    kind, support, done, found = root.name, "yes", "", None
+    for part in parts:
         row = SCHEMA.get(kind, {}).get(part)
         if row is None:
             guess = suggest(part, SCHEMA.get(kind, {}))
-            raise NotFound(f"a Pod has no field {done}{part}{guess}")
+            raise NotFound(f"a {root.name} has no field {done}{part}{guess}")
         support = row.support or support
         found = Field(done + part, row, support)
         kind, done = element(row.type), f"{done}{part}."
-    return found or Field("", Row("pod", "Pod", "", None, "A Pod (v1)."), "yes")
+    text = f"A {root.name} ({root.api_version})."
+    return found or Field("", Row(root.singular, root.name, "", None, text), "yes")
 
 
-def _parts(path: str) -> list[str]:
-    parts = [part.partition("[")[0] for part in path.strip(".").split(".")]
-    return parts[1:] if parts[0].lower() in ("pod", "pods", "po") else parts
+def root_of(path: str) -> tuple[Kind, list[str]]:
+    """The kind of object ``path`` begins at, and the names of the fields below it."""
+    first, *rest = [part.partition("[")[0] for part in path.strip(".").split(".")]
+    root = kind_of(first)
+    return (root, rest) if root is not None else (POD, [first, *rest])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from podrun.api.fields import SCHEMA, Field, below, element, find
+from podrun.api.kinds import KINDS, POD, Kind
 
 WORDS = {
     "yes": "yes",
@@ -14,10 +15,11 @@ WORDS = {
 }
 
 _HEAD = """\
-# The fields of a Pod
+# The fields of objects
 
-Every field of the v1 Pod (Kubernetes 1.36), and what podrun does with it. This page is generated:
-`python -m podrun.api.fields > docs/fields.md`. The same text: `podrun explain pod.spec.containers`.
+Every field of every kind of object podrun takes (as of Kubernetes 1.36), and what podrun does with it: {kinds}.
+This page is generated: `python -m podrun.api.fields > docs/fields.md`. The same text: `podrun explain pod.spec.containers`,
+`podrun explain configmap.data`.
 
 | podrun | means |
 |---|---|
@@ -37,7 +39,7 @@ def explain(path: str, width: int = 90) -> str:
     """
     field = find(path)
     lines = [
-        f"FIELD: {field.path or 'pod'} <{field.row.type}>",
+        f"FIELD: {field.path or field.row.name} <{field.row.type}>",
         f"SUPPORTED: {WORDS[field.support]}",
         "",
         *_indented(field.row.text, "    ", width),
@@ -62,14 +64,26 @@ def _indented(text: str, indent: str, width: int) -> list[str]:
 
 
 def markdown() -> str:
-    """docs/fields.md: one section for each type, in the order a reader meets them."""
-    return _HEAD + "".join(_section(places) for places in _by_type().values())
+    """docs/fields.md: one section for each kind and each type, in the order a reader meets them."""
+    known: set[str] = set()
+    sections = []
+    for kind in _kinds():
+        types = {name: at for name, at in _by_type(kind).items() if name not in known}
+        known |= types.keys()
+        sections += [_section(places) for places in types.values()]
+    links = ", ".join(f"[{kind.name}](#{kind.singular})" for kind in _kinds())
+    return _HEAD.replace("{kinds}", links) + "".join(sections)
 
 
-def _by_type() -> dict[str, list[Field]]:
-    """The places of each type that has fields of its own."""
-    types: dict[str, list[Field]] = {"Pod": [find("pod")]}
-    for field in below("Pod"):
+def _kinds() -> list[Kind]:
+    """The Pod first: the others refer to its types."""
+    return sorted(KINDS, key=lambda kind: kind is not POD)
+
+
+def _by_type(root: Kind) -> dict[str, list[Field]]:
+    """The places in ``root`` of each type that has fields of its own."""
+    types: dict[str, list[Field]] = {root.name: [find(root.singular)]}
+    for field in below(root.name):
         if element(field.row.type) in SCHEMA:
             types.setdefault(element(field.row.type), []).append(field)
     return types
