@@ -119,9 +119,9 @@ _sysctls = _list_of(
 
 
 def _pod_cidrs(value: Any) -> str:
-    example = "it is one range a family, such as [10.85.0.0/16, fd85:706f:6472::/64]"
+    example = "wanted is one range a family, such as [10.85.0.0/16, fd85:706f:6472::/64]"
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-        return f"is not a list of ranges: {example}"
+        return f"is not a list of ranges; {example}"
     from ipaddress import ip_network
 
     versions = []
@@ -129,14 +129,14 @@ def _pod_cidrs(value: Any) -> str:
         try:
             network = ip_network(each)
         except ValueError as error:
-            return f"is wrong: {error}: {example}"
+            return f"is wrong: {error}; {example}"
         if network.max_prefixlen - network.prefixlen < 2:
             return f"is wrong: {each} has no room for a gateway and a pod"
         if network.is_loopback or network.is_multicast or network.is_link_local:
             return f"is wrong: {each} is not a range for hosts"
         versions.append(network.version)
     one_each = versions and len(set(versions)) == len(versions)
-    return "" if one_each else f"is not one range for each family at the most: {example}"
+    return "" if one_each else f"is not one range for each family at the most; {example}"
 
 
 RULES: Mapping[str, Rule | Mapping[str, Rule]] = {

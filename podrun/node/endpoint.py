@@ -43,10 +43,15 @@ def load() -> Endpoint | Config:
             default = Endpoint()
             run = said.get("runRoot", default.run_root)
             log = said.get("logRoot", default.log_root)
-            if isinstance(run, str) and isinstance(log, str):
+            if _is_plain(run) and _is_plain(log):
                 return Endpoint(run, log)
     if not named and not os.path.exists(DEFAULT_FILE):
         return Endpoint()
     from podrun.node import config
 
     return config.load()  # YAML; or it says what is wrong
+
+
+def _is_plain(root: object) -> bool:
+    """Right beyond doubt; else ``podrun.node.configrules`` decide."""
+    return isinstance(root, str) and root[:1] == "/" and root.isprintable() and len(root) <= 64

@@ -43,6 +43,7 @@ def test_the_defaults_are_those_of_the_configuration(monkeypatch: pytest.MonkeyP
         ' {"runRoot": "/a"}',
         '{"logRoot": "/l", "bridge": "b"}',
         "runRoot: /b\nlogRoot: /c",
+        f'{{"runRoot": "/{"r" * 70}"}}',
     ],
 )
 def test_every_way_to_write_it(file: Path, text: str) -> None:
@@ -52,7 +53,18 @@ def test_every_way_to_write_it(file: Path, text: str) -> None:
     assert found.environment() == config.load().environment() == {"PODRUN_CONFIG": str(file)}
 
 
-@pytest.mark.parametrize("text", [None, "{", '{"runRoot": 1}', "runRoot: [", "- a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "{",
+        '{"runRoot": 1}',
+        '{"logRoot": "log"}',
+        f'{{"runRoot": "/{"r" * 90}"}}',
+        "runRoot: [",
+        "- a",
+    ],
+)
 def test_what_cannot_be_read_is_said(file: Path, text: str | None) -> None:
     if text is not None:
         file.write_text(text)
