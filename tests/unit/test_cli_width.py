@@ -78,7 +78,9 @@ def test_in_a_pipe_nothing_is_wrapped(cli: Cli) -> None:
         assert MESSAGE in cli(*verb).out
 
 
-@pytest.mark.parametrize("verb", [("events",), ("describe", "web"), ("explain", "pod.spec")])
+@pytest.mark.parametrize(
+    "verb", [("events",), ("describe", "web"), ("explain", "pod.spec"), ("ps", "-c")]
+)
 def test_what_can_be_wrapped_fits_a_narrow_terminal(cli: Cli, verb: tuple[str, ...]) -> None:
     for line in on_terminal(cli, 40, *verb):
         assert len(line) <= 40 or len(line.split()) <= 2, line  # a name, and one long word
