@@ -28,11 +28,12 @@ from podrun.api.kinds import Kind
 from podrun.api.objects import describe, problems, with_defaults
 from podrun.api.pod import Pod
 from podrun.api.problem import refusal
-from podrun.api.workload import DaemonSet, Deployment, Job, JobStatus
+from podrun.api.workload import DaemonSet, Deployment, Job
 from podrun.errors import Conflict, PodrunError
 from podrun.pod.events import Event
 from podrun.pod.when import rfc3339
 from podrun.workload import daemonset, deployment, job
+from podrun.workload.attention import needs_attention
 from podrun.workload.model import Step
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Controller:
     def needs_agent(self) -> bool:
         """Something is due, now or at a time; or pods must be watched over."""
         due = (self._wake_at, self._retry_at) != (None, None) or not self.settled
-        return not self.gone and (due or _wants_pods(self.thing))
+        return not self.gone and (due or needs_attention(self.thing))
 
     def wake(self) -> None:
         """A pod of it has changed."""
@@ -240,14 +241,6 @@ class Controller:
         new, self._news = self._news, []
         for listener in tuple(self.listeners):
             listener(new)
-
-
-def _wants_pods(thing: Workload) -> bool:
-    if thing.metadata.deletion_timestamp or isinstance(thing, DaemonSet):
-        return True
-    if isinstance(thing, Job):
-        return not job.is_over(thing.status or JobStatus())
-    return thing.spec.replicas != 0
 
 
 def _suffix() -> str:

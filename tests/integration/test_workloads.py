@@ -12,6 +12,7 @@ from podrun.agent.objectstore import ObjectStore
 from podrun.agent.podstore import PodStore, StoredPod
 from podrun.api.kinds import DAEMON_SET, DEPLOYMENT, JOB, Kind
 from podrun.api.workload import DaemonSet, Deployment, Job
+from podrun.linux.trees import remove_tree
 from podrun.pod.outcome import phase
 from podrun.pod.progress import is_ready
 from podrun.workload.templates import HASH_LABEL
@@ -209,8 +210,31 @@ def test_an_agent_that_dies_while_it_deletes_leaves_no_orphans(fresh_node: Node)
     key = {"kind": "Deployment", "namespace": "default", "name": "gone"}
     node.ask({"verb": "delete", "objects": [key], "wait": False})
     node.kill_agent()
-    node.ask({"verb": "ping"})
+    node.podrun("ps")  # brings one back
     node.wait_until(lambda: found(node, DEPLOYMENT, "gone") is None and not pods(node, "gone"))
+
+
+def test_what_is_being_deleted_takes_no_change(node: Node) -> None:
+    node.apply_text(lasting(DEPLOYMENT, "going", "v1"), "--wait")
+    key = {"kind": "Deployment", "namespace": "default", "name": "going"}
+    # As process 1 sleep does not hear SIGTERM.
+    node.ask({"verb": "delete", "objects": [key], "wait": False, "graceSeconds": 600})
+    done = node.apply_text(lasting(DEPLOYMENT, "going", "v2"), check=False)
+    assert done.returncode == 1
+    assert "deployment/going is being deleted" in done.stderr
+    assert len(pods(node, "going")) == 1
+    node.ask({"verb": "delete", "objects": [key], "graceSeconds": 0})
+    assert pods(node, "going") == []
+
+
+def test_a_workload_without_a_pod_brings_the_agent_back(fresh_node: Node) -> None:
+    node = fresh_node
+    node.apply_text(job("brief", ("true",), ttlSecondsAfterFinished=3), "--wait")
+    node.kill_agent()
+    for each in pods(node, "brief"):
+        remove_tree(each.paths.root)
+    node.podrun("ps")
+    node.wait_until(lambda: found(node, JOB, "brief") is None)
 
 
 @pytest.mark.parametrize("kind", [DEPLOYMENT, DAEMON_SET], ids=lambda kind: kind.singular)
