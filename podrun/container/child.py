@@ -118,7 +118,7 @@ def _prepare(
 def enter_cgroup(spec: ContainerSpec, group: Group) -> None:
     """With the rights of the host's root, which are gone in a user namespace."""
     group.enter()
-    _set_oom_score(spec.oom_score_adj)
+    set_oom_score(spec.oom_score_adj)
 
 
 def _check_ids(who: user.User) -> None:
@@ -171,7 +171,7 @@ def environment_of(wanted: Process, who: user.User) -> dict[str, str]:
     return environment
 
 
-def _set_oom_score(wanted: int) -> None:
+def set_oom_score(wanted: int) -> None:
     """Raising is always allowed; lowering needs CAP_SYS_RESOURCE: without it, stay."""
     with contextlib.suppress(PermissionError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(wanted))

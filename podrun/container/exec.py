@@ -125,11 +125,14 @@ def _enter(
 
 
 def _join(record: ContainerRecord) -> None:
-    """The cgroup first: its files are out of sight once the namespaces are the container's."""
+    """The cgroup first, and the score by which the kernel kills: their files are out of sight once
+    the namespaces are the container's."""
     Group(record.cgroup).add(os.getpid())
     pidfd = process.pidfd_of(record.pid, record.start_time)
     if pidfd is None:
         raise ProcessLookupError(3, "the container has ended")
+    with open(f"/proc/{record.pid}/oom_score_adj") as file:
+        child.set_oom_score(int(file.read()))
     kinds = _NAMESPACES | (namespace.CLONE_NEWUSER if record.first_id else 0)
     namespace.setns(pidfd, kinds, record.name)
     os.close(pidfd)

@@ -192,7 +192,7 @@ def picture() -> dict[str, object]:
                    for n in ("NOFILE", "CORE", "STACK")},
         "cgroup": read("/proc/self/cgroup").splitlines(),
         "cgroup files": cgroup_files(),
-        "oom score": int(read("/proc/1/oom_score_adj")),
+        "oom score": [int(read(f"/proc/{who}/oom_score_adj")) for who in ("1", "self")],
         "sysctls": {name: read(f"/proc/sys/{name}") for name in SYSCTLS},
         "shm bytes": shm.f_blocks * shm.f_frsize,
         "hostname": socket.gethostname(),

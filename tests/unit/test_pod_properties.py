@@ -263,11 +263,16 @@ class PodMachine(RuleBasedStateMachine):
             asked = last.restart_requested_at is not None or last.stop_reason == SPEC_CHANGED
             again = rule_action(spec, last.exit.code)
             rounds = last.round != node.facts.round.number
-            rebuilt = spec.restart_policy and self.sandboxes_differ(spec.name)
+            apps = node.pod.spec.containers
+            begins_anew = spec.restart_policy or (
+                spec not in apps and any(each.restart_policy for each in apps)
+            )
+            rebuilt = begins_anew and self.sandboxes_differ(spec.name)
             assert asked or again or rounds or rebuilt
 
     def sandboxes_differ(self, name: str) -> bool:
-        """A container's own Never, in a pod whose policy is another: a new sandbox runs it anew."""
+        """A new sandbox runs anew: a container's own Never, in a pod whose policy is another; and the
+        init containers, where an app container's own policy lets the pod go on."""
         known = self.node.known(name)
         assert known.current is not None and known.last is not None
         return known.current.sandbox_attempt != known.last.sandbox_attempt
