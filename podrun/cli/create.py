@@ -179,7 +179,7 @@ def _create(
     from podrun.cli.output import as_text
     from podrun.cli.root import require_root
 
-    if output is not None and not dry_run and output.format != "name":
+    if output is not None and not dry_run:
         raise UsageError("-o goes with --dry-run only")
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
     whole = {"apiVersion": "v1", "kind": kind, "metadata": metadata, **body}
@@ -187,14 +187,15 @@ def _create(
     plain = {field: value for field, value in whole.items() if value}
     content = as_text(plain, "json").encode()
     (thing,) = admitted_objects([(content, f"{kind.lower()}/{name}")], namespace=namespace)
-    if dry_run and output is not None and output.format != "name":
-        click.echo(as_text(plain, output.format), nl=False)
-    elif dry_run:
-        click.echo(f"{kind.lower()}/{name} created (dry run)")
-    else:
-        require_root("create objects")
-        _check_new(kind, thing.metadata.namespace, name)
-        _send(content, f"{kind.lower()}/{name}", namespace)
+    named = f"{kind.lower()}/{name}"
+    if dry_run:
+        form = output.format if output is not None else ""
+        text = as_text(plain, form) if form in ("yaml", "json") else f"{named}\n"
+        click.echo(text if form else f"{named} created (dry run)\n", nl=False)
+        return
+    require_root("create objects")
+    _check_new(kind, thing.metadata.namespace, name)
+    _send(content, named, namespace)
 
 
 def _check_new(kind: str, namespace: str, name: str) -> None:
