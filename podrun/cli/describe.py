@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from podrun.agent.podstore import StoredPod
-from podrun.api.pod import Pod, PodStatus, Volume
+from podrun.api.pod import Pod, PodStatus
 from podrun.cli.block import INDENT, NONE, Value, block, pairs
 from podrun.cli.command import all_namespaces_option, namespace_option, selector_option, verb
 from podrun.cli.complete import complete_object
 from podrun.cli.describecontainer import describe_container
+from podrun.cli.describevolume import describe_volume
 from podrun.cli.names import EVENT, POD, Named, parse_objects
 from podrun.cli.namespaces import tree
 from podrun.cli.pods import Reader
@@ -76,7 +77,7 @@ def describe(reader: Reader, stored: StoredPod) -> list[str]:
         **_containers("Init Containers", pod, init=True),
         **_containers("Containers", pod, init=False),
         "Conditions": _conditions(status, inner),
-        "Volumes": {each.name: _volume(each) for each in pod.spec.volumes} or NONE,
+        "Volumes": {each.name: describe_volume(each) for each in pod.spec.volumes} or NONE,
         "QoS Class": status.qos_class,
         "Namespaces": tree(stored, reader.paths, inner),
         "Events": _events(stored, inner) or NONE,
@@ -134,28 +135,6 @@ def _conditions(status: PodStatus, width: int | None) -> Value:
     if not any(why for *_, why in rows):
         return table(header[:2], [each[:2] for each in rows]).splitlines()
     return table(header, rows, width=width).splitlines()
-
-
-def _volume(volume: Volume) -> Value:
-    if volume.host_path is not None:
-        return {
-            "Type": "HostPath (a file or directory of the host)",
-            "Path": volume.host_path.path,
-            "HostPathType": volume.host_path.type or "",
-        }
-    if volume.image is not None:
-        return {
-            "Type": "Image (the files of an image, read-only)",
-            "Reference": volume.image.reference,
-            "PullPolicy": volume.image.pull_policy,
-        }
-    medium = volume.empty_dir.medium if volume.empty_dir is not None else ""
-    limit = (volume.empty_dir.size_limit if volume.empty_dir is not None else "") or "<unset>"
-    return {
-        "Type": "EmptyDir (as long as the pod)",
-        "Medium": medium or "disk",
-        "SizeLimit": limit,
-    }
 
 
 def _events(stored: StoredPod, width: int | None) -> list[str]:
