@@ -11,7 +11,7 @@ import click
 
 from podrun.agent.podstore import StoredPod
 from podrun.api import kinds
-from podrun.api.kinds import Kind
+from podrun.api.kinds import KINDS, Kind
 from podrun.cli.command import (
     Duration,
     all_namespaces_option,
@@ -105,7 +105,7 @@ def command(
         "uids": [stored.pod.metadata.uid for stored in chosen.pods],
         "objects": [
             {"kind": kind.name, "namespace": namespace, "name": name}
-            for kind, namespace, name in chosen.objects
+            for kind, namespace, name in sorted(chosen.objects, key=_makes_no_pods)
         ],
         "reclaim": reclaim,
         "graceSeconds": _grace(grace_period, now=now, force=force),
@@ -127,6 +127,11 @@ def _chosen(named: Sequence[str], files: Sequence[str], scope: Scope, *, lenient
     if not (scope.every or scope.selector):
         raise UsageError("name a pod, or say --all", hint="podrun delete web")
     return _of_scope(wanted, scope)
+
+
+def _makes_no_pods(key: ObjectKey) -> bool:
+    """False sorts first: what makes pods goes before all else that goes."""
+    return KINDS.index(key[0]) < KINDS.index(kinds.POD)
 
 
 def _keys(wanted: Sequence[Named], scope: Scope) -> list[ObjectKey]:

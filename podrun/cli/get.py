@@ -12,7 +12,7 @@ from podrun.cli.command import all_namespaces_option, namespace_option, selector
 from podrun.cli.complete import complete_object
 from podrun.cli.names import EVENT, POD, Named, parse_objects, types
 from podrun.cli.output import Output, output_option, show
-from podrun.cli.podtable import Listing, present_pods, show_pods
+from podrun.cli.podtable import Listing, nothing_found, present_pods, show_pods
 from podrun.cli.sorting import sort_option
 
 
@@ -91,20 +91,24 @@ def _show(wanted: Named, listing: Listing, *, watch: bool = False) -> None:
 
 
 def _show_mixture(every: Sequence[Named], listing: Listing) -> None:
-    """A table for each type, or one List of all."""
-    if listing.output.is_table:
-        for index, wanted in enumerate(every):
-            click.echo("" if index else None, nl=bool(index))
-            _show(wanted, listing)
+    """A table for each type of which there is something, or one List of all."""
+    found = {wanted: _objects(wanted, listing) for wanted in every}
+    if not listing.output.is_table:
+        show([each for some in found.values() for each in some], listing.output, single=False)
         return
+    there = [wanted for wanted, some in found.items() if some]
+    for index, wanted in enumerate(there):
+        click.echo("\n" if index else "", nl=False)
+        _show(wanted, listing)
+    if not there:
+        nothing_found(listing.namespace, listing.everywhere)
+
+
+def _objects(wanted: Named, listing: Listing) -> Sequence[Any]:
+    listing = replace(listing, names=wanted.names)
+    if wanted.type == POD:
+        return present_pods(listing)
     from podrun.cli.objects import ObjectReader
     from podrun.cli.objecttable import select
 
-    found: list[Any] = []
-    for wanted in every:
-        part = replace(listing, names=wanted.names)
-        if wanted.type == POD:
-            found += present_pods(part)
-        else:
-            found += select(ObjectReader(), wanted.kind, part)
-    show(found, listing.output, single=False)
+    return select(ObjectReader(), wanted.kind, listing)

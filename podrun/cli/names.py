@@ -45,6 +45,7 @@ def types() -> str:
 
 def parse_objects(args: Sequence[str], *, lists: bool = False) -> tuple[Named, ...]:
     """``[TYPE[,TYPE]…] [NAME…]`` or any mixture of ``NAME`` and ``TYPE/NAME``: one for each type.
+    ``all`` where the verb ``lists``: pods, and what makes them.
 
     Raises UsageError for a type that podrun has not. A lone word that is one of podrun's types
     means that type: a pod called ``pods`` is ``pod/pods``. Other types (``service``) are likelier
@@ -52,6 +53,8 @@ def parse_objects(args: Sequence[str], *, lists: bool = False) -> tuple[Named, .
     """
     if not args:
         return (Named(POD, ()),)
+    if lists and list(args) == ["all"]:
+        return tuple(Named(kind.singular, ()) for kind in KINDS[KINDS.index(kinds.POD) :])
     if "/" not in args[0]:
         words = [word for word in args[0].split(",") if word]
         found = [_type_of(word, sure=lists or len(args) > 1) for word in words]

@@ -31,6 +31,7 @@ from podrun.api.workload import (
     JobStatus,
     PodTemplateSpec,
 )
+from podrun.cli.main import main
 from podrun.cli.objecttable import TABLES, header, row
 from podrun.cli.podtable import Listing
 from podrun.pod.when import rfc3339
@@ -162,6 +163,35 @@ def test_describe(stored: Cli) -> None:
     text = stored("describe", "cm/web", "pod/db").out
     assert text.index("web") < text.index("QoS Class")
     assert stored("describe", "events").code == 2
+
+
+def test_all(stored: Cli) -> None:
+    assert stored("get", "all").err == "No resources found in default namespace.\n"
+    stored.pod("db")
+    assert stored("get", "all,pods", "-o", "name").code == 2
+    assert stored("get", "all", "-o", "name").out == "pod/db\n"
+    assert len(stored("get", "cm,pod,secret").out.split("\n\n")) == 3
+
+
+def _completed(cli: Cli, verb: str, *words: str) -> list[str]:
+    context = main.make_context("podrun", [verb, *words[:-1]], resilient_parsing=True)
+    command = main.get_command(context, verb)
+    assert command is not None
+    inner = command.make_context(verb, list(words[:-1]), parent=context, resilient_parsing=True)
+    param = command.params[0]
+    return [item.value for item in param.shell_complete(inner, words[-1])]
+
+
+def test_completion(stored: Cli) -> None:
+    stored.pod("data-base")
+    assert _completed(stored, "get", "da")[-1] == "data-base"
+    assert "configmaps" in _completed(stored, "describe", "conf")
+    assert _completed(stored, "get", "cm", "") == ["web"]
+    assert _completed(stored, "delete", "-n", "team", "cm", "o") == ["other"]
+    assert _completed(stored, "delete", "pvc/") == ["pvc/data"]
+    assert _completed(stored, "explain", "conf") == ["configmap"]
+    assert _completed(stored, "explain", "secret.st") == ["secret.stringData"]
+    assert _completed(stored, "explain", "secret.x.y") == []
 
 
 @pytest.mark.usefixtures("as_root")
