@@ -65,6 +65,35 @@ def init(node: Node) -> None:
     assert _log(node, "init", "app").split() == ["first", "second", "third"]
 
 
+def claim(node: Node) -> None:
+    for number in (1, 2):
+        assert _end(node, "claim") == "Succeeded"
+        assert _log(node, "claim", "visitor") == f"visit number {number}\n"
+        node.podrun("delete", "claim")
+        node.podrun("apply", "-f", MANIFESTS / "claim.yaml")
+
+
+def job(node: Node) -> None:
+    status = node.wait_until(
+        lambda: (
+            (s := node.json("get", "job", "count", "-o", "json")["status"]).get("succeeded") == 3
+            and s
+        )
+    )
+    assert [each["type"] for each in status["conditions"]][-1] == "Complete"
+
+
+def deployment(node: Node) -> None:
+    node.wait_until(
+        lambda: node.json("get", "deploy", "site", "-o", "json")["status"].get("readyReplicas") == 2
+    )
+    pods = node.json("get", "pods", "-l", "app=site", "-o", "json")["items"]
+    assert len(pods) == 2
+    for pod in pods:
+        page = _fetch(f"http://{pod['status']['podIP']}:8000/index.html")
+        assert "Hello from a Deployment" in page
+
+
 def web(node: Node) -> None:
     page = node.wait_until(lambda: _fetch("http://127.0.0.1:8002/"), what="a page")
     assert page == "<h1>Hello from web</h1>\n"
@@ -121,8 +150,8 @@ def host_network(node: Node) -> None:
 PROMISES: dict[str, Callable[[Node], None]] = {
     check.__name__.replace("_", "-"): check
     for check in (
-        shared, init, config, web, processes, restart_always, restart_onfailure, restart_never,
-        sidecar, host_network,
+        shared, init, config, claim, job, deployment, web, processes, restart_always,
+        restart_onfailure, restart_never, sidecar, host_network,
     )
 }  # fmt: skip
 
