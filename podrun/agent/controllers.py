@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from podrun.agent.controller import STEPS, Controller, Workload
 from podrun.agent.objects import Key, Prepared
 from podrun.agent.podstore import StoredPod
-from podrun.agent.podviews import owners
 from podrun.api.kinds import KINDS
 from podrun.api.objects import AnyObject, describe
 from podrun.errors import Conflict
+from podrun.workload.ownership import owners
 
 if TYPE_CHECKING:
     from podrun.agent.server import Agent

@@ -11,16 +11,12 @@ from podrun.pod.outcome import FAILED, SUCCEEDED, ended_at, phase
 from podrun.pod.progress import is_ready
 from podrun.pod.readiness import gate_readiness, readiness, true_since
 from podrun.workload.model import PodView
+from podrun.workload.ownership import owners
 
 
 def owned_by(tasks: Iterable[PodTask], uid: str) -> Iterator[PodTask]:
     """Those that belong to the object ``uid`` and are not quite gone."""
     return (task for task in tasks if uid in owners(task.stored.pod) and not task.released)
-
-
-def owners(pod: Pod) -> list[str]:
-    """The uids of the objects that the pod belongs to."""
-    return [reference.uid for reference in pod.metadata.owner_references]
 
 
 def view_of(task: PodTask) -> PodView:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -16,6 +15,7 @@ from podrun.cli.command import all_namespaces_option, namespace_option, selector
 from podrun.cli.complete import complete_object
 from podrun.cli.describecontainer import describe_container
 from podrun.cli.describevolume import describe_volume
+from podrun.cli.eventtable import event_lines
 from podrun.cli.names import EVENT, POD, Named, parse_objects
 from podrun.cli.namespaces import tree
 from podrun.cli.pods import Reader
@@ -80,7 +80,7 @@ def describe(reader: Reader, stored: StoredPod) -> list[str]:
         "Volumes": {each.name: describe_volume(each) for each in pod.spec.volumes} or NONE,
         "QoS Class": status.qos_class,
         "Namespaces": tree(stored, reader.paths, inner),
-        "Events": _events(stored, inner) or NONE,
+        "Events": event_lines(stored.events(), inner) or NONE,
     }
     return list(block(values, columns=width))
 
@@ -135,14 +135,3 @@ def _conditions(status: PodStatus, width: int | None) -> Value:
     if not any(why for *_, why in rows):
         return table(header[:2], [each[:2] for each in rows]).splitlines()
     return table(header, rows, width=width).splitlines()
-
-
-def _events(stored: StoredPod, width: int | None) -> list[str]:
-    from podrun.cli.eventtable import since_text
-
-    now = time.time()
-    rows = [
-        (e.type, e.reason, since_text(e, now), " ".join(e.message.split())) for e in stored.events()
-    ]
-    header = ("Type", "Reason", "Age", "Message")
-    return table(header, rows, width=width).splitlines() if rows else []

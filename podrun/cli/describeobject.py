@@ -29,7 +29,9 @@ def describe_object(reader: ObjectReader, thing: AnyObject) -> list[str]:
         "Labels": pairs(meta.labels),
         "Annotations": pairs(meta.annotations, ": "),
     }
-    values |= _OF_KIND.get(thing.kind, _in_short)(reader, thing)
+    if meta.deletion_timestamp:
+        values["Terminating"] = f"since {when(meta.deletion_timestamp)}"
+    values |= _OF_KIND[thing.kind](reader, thing)
     return list(block(values, columns=columns()))
 
 
@@ -74,17 +76,23 @@ def _users(reader: ObjectReader, namespace: str, claim: str) -> str:
     return "\n".join(sorted(p.metadata.name for p in pods if (CLAIM, claim) in references(p)))
 
 
-def _in_short(reader: ObjectReader, thing: AnyObject) -> dict[str, Value]:
-    """What the table tells of it, for a kind that has no words of its own."""
+def _workload(reader: ObjectReader, thing: Any) -> dict[str, Value]:
+    """What the table tells of it, and more."""
     import time
 
-    table = TABLES[thing.kind]
-    cells = table.cells(thing, time.time())
-    return {name.capitalize(): cell for name, cell in zip(table.header, cells, strict=True)}
+    from podrun.cli.describeworkload import describe_workload
+
+    found = TABLES[thing.kind]
+    cells = found.cells(thing, time.time())
+    short = {name.capitalize(): cell for name, cell in zip(found.header, cells, strict=True)}
+    return {**short, **describe_workload(reader, thing)}
 
 
 _OF_KIND: dict[str, Callable[[ObjectReader, Any], dict[str, Value]]] = {
     "ConfigMap": _config_map,
     "Secret": _secret,
     "PersistentVolumeClaim": _claim,
+    "Job": _workload,
+    "Deployment": _workload,
+    "DaemonSet": _workload,
 }

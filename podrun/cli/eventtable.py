@@ -84,6 +84,14 @@ def _row(query: EventQuery, stored: StoredPod, event: Event, now: float) -> Cell
     return (stored.key[0], *cells) if query.everywhere else cells
 
 
+def event_lines(events: Sequence[Event], width: int | None) -> list[str]:
+    """As ``describe`` shows them of one object; nothing when there are none."""
+    now = time.time()
+    rows = [(e.type, e.reason, since_text(e, now), " ".join(e.message.split())) for e in events]
+    header = ("Type", "Reason", "Age", "Message")
+    return table(header, rows, width=width).splitlines() if rows else []
+
+
 def since_text(event: Event, now: float) -> str:
     """``5s``, or ``5s (x3 over 2m)`` when it was seen more than once."""
     last = human_duration(now - event.last_at)

@@ -93,6 +93,10 @@ def test_a_job_completes_and_goes_with_its_pods(node: Node) -> None:
     # The events are told once the status is on disk.
     node.wait_until(lambda: "Completed" in reasons(node, JOB, "three"))
     assert reasons(node, JOB, "three").count("SuccessfulCreate") == 3
+    shown = node.podrun("describe", "job", "three").stdout
+    assert "Job completed" in shown
+    assert "Reached expected number of succeeded pods" in shown
+    assert shown.count("Succeeded") == 3
     again = node.apply_text(job("three", ("true",), completions=3, parallelism=2), "--wait")
     assert again.stdout == "job/three unchanged\n"
     told = delete(node, JOB, "three")
