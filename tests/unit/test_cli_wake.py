@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from podrun.agent import client, main, stopped
+from podrun.cli import wake
 from podrun.node.config import Config
+from podrun.node.paths import Paths
 from tests.node import wait_until
 from tests.unit.cli_node import Cli
 
@@ -109,7 +111,20 @@ def test_a_wish_ends_with_the_boot(cli: Cli, starts: Starts) -> None:
     starts.wait_for(1)
 
 
-def test_pods_that_have_ended_need_none(cli: Cli, starts: Starts) -> None:
+def test_pods_that_have_ended_need_none(
+    cli: Cli, starts: Starts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, is_needed = tmp_path / "answers", wake._is_needed
+
+    def noted(paths: Paths) -> bool:
+        """Asked in a process of its own, which nobody waits for."""
+        found = is_needed(paths)
+        with answers.open("a") as log:
+            log.write(f"{found}\n")
+        return found
+
+    monkeypatch.setattr(wake, "_is_needed", noted)
+    answers.touch()
     over = cli.pod("over", policy="Never")
     cli.ends(over.facts, "app", 0, at=1.0)
     assert over.facts.sandbox is not None
@@ -117,7 +132,9 @@ def test_pods_that_have_ended_need_none(cli: Cli, starts: Starts) -> None:
     cli.save(over)
     cli.without_agent()
     assert cli("ps").code == 0
+    wait_until(lambda: answers.read_text() == "False\n", what="the first answer")
     cli.pod("web")
     assert cli("ps").code == 0
     starts.wait_for(1)
+    assert answers.read_text() == "False\nTrue\n"
     assert starts.count() == 1
