@@ -164,9 +164,11 @@ class Controller:
                 made.append(self._created(pod))
             await asyncio.sleep(0)  # the tasks fork their workers, which work while the disk does
         finally:
-            lifecycle.make_durable(self._agent, made)
             missing -= {f"Created pod: {task.stored.key[1]}" for task in made}
             self._record([event for event in due.events if event[2] not in missing])
+            for task in made:  # one that the machine forgets is created again: none need go
+                if not task.released:
+                    self._agent.store.sync(task.stored)
 
     def _created(self, pod: Pod) -> PodTask:
         """Raises InvalidManifest and Conflict; OSError."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def create(agent: Agent, pod: Pod, owner_gid: int, *, replaces: PodTask | None = None) -> PodTask:
-    """Accept a valid pod with its defaults, and begin with it. Durable after ``make_durable``.
+    """Accept a valid pod with defaults, and begin with it. Durable once the store has synced it.
 
     OSError (a full disk): nothing of it stays.
     """
