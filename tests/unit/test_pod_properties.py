@@ -271,7 +271,7 @@ class PodMachine(RuleBasedStateMachine):
             assert asked or again or rounds or rebuilt
 
     def sandboxes_differ(self, name: str) -> bool:
-        """A new sandbox runs anew: a container's own Never, in a pod whose policy is another; and the
+        """A new sandbox runs anew: a container's own Never, in a pod whose policy is another; and
         init containers, where an app container's own policy lets the pod go on."""
         known = self.node.known(name)
         assert known.current is not None and known.last is not None
