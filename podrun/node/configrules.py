@@ -13,13 +13,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from podrun.node.endpoint import LONGEST_RUN_ROOT
+
 Rule = Callable[[Any], str]
 
 _MOST = (1 << 63) - 1
 _YEAR = 365 * 86400
-
-#: run_root/c/<16 characters>.sock must fit into sun_path, 108 bytes with the one that ends it
-_LONGEST_RUN_ROOT = 107 - len("/c/0123456789abcdef.sock")
 
 
 def complaints(said: Mapping[Any, Any]) -> list[str]:
@@ -93,8 +92,8 @@ _bytes = _whole(1)
 
 def _run_root(value: Any) -> str:
     wrong = _path(value)
-    if not wrong and len(value.encode()) > _LONGEST_RUN_ROOT:
-        return f"is longer than {_LONGEST_RUN_ROOT} bytes: no socket could have a name in it"
+    if not wrong and len(value.encode()) > LONGEST_RUN_ROOT:
+        return f"is longer than {LONGEST_RUN_ROOT} bytes: no socket could have a name in it"
     return wrong
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from podrun.node.config import Config
 
 DEFAULT_FILE = "/etc/podrun/config.yaml"
+#: run_root/c/<16 characters>.sock must fit into sun_path, 108 bytes with the one that ends it
+LONGEST_RUN_ROOT = 107 - len("/c/0123456789abcdef.sock")
+_PATH_BYTES = 4000
 
 
 class Endpoint:
@@ -43,7 +46,7 @@ def load() -> Endpoint | Config:
             default = Endpoint()
             run = said.get("runRoot", default.run_root)
             log = said.get("logRoot", default.log_root)
-            if _is_plain(run) and _is_plain(log):
+            if _is_plain(run, LONGEST_RUN_ROOT) and _is_plain(log, _PATH_BYTES):
                 return Endpoint(run, log)
     if not named and not os.path.exists(DEFAULT_FILE):
         return Endpoint()
@@ -52,6 +55,8 @@ def load() -> Endpoint | Config:
     return config.load()  # YAML; or it says what is wrong
 
 
-def _is_plain(root: object) -> bool:
+def _is_plain(root: object, most: int) -> bool:
     """Right beyond doubt; else ``podrun.node.configrules`` decide."""
-    return isinstance(root, str) and root[:1] == "/" and root.isprintable() and len(root) <= 64
+    if not isinstance(root, str) or root[:1] != "/" or len(root) > most:
+        return False
+    return root.isascii() and root.isprintable()
