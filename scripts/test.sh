@@ -15,8 +15,8 @@ one=(tests/unit)
 two=()
 number=0
 for file in tests/integration/test_*.py; do
-    # the unit tests take as long as a third of the others
-    if ((number++ % 9 < 3)); then one+=("$file"); else two+=("$file"); fi
+    # the unit tests take as long as a sixth of the others
+    if ((number++ % 9 < 4)); then one+=("$file"); else two+=("$file"); fi
 done
 
 export PODRUN_TEST_BESIDE=1
