@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from podrun.cli.command import container_option, namespace_option, verb
-from podrun.cli.complete import complete_pod
+from podrun.cli.complete import complete_target
 from podrun.cli.containers import running
-from podrun.cli.names import parse_pod
+from podrun.cli.owned import find_pod
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
 
@@ -17,7 +17,7 @@ from podrun.cli.root import require_root
     "sudo podrun attach web",
     "sudo podrun attach -it shell -c app",
 )
-@click.argument("pod", shell_complete=complete_pod)
+@click.argument("pod", shell_complete=complete_target)
 @namespace_option
 @container_option
 @click.option("-i", "--stdin", "interactive", is_flag=True, help="Pass standard input on.")
@@ -31,7 +31,7 @@ def command(pod: str, namespace: str, container: str, interactive: bool, tty: bo
     """
     require_root("attach to a container")
     reader = Reader(addresses=False)
-    stored = reader.find(parse_pod(pod), namespace)
+    stored = find_pod(reader, pod, namespace)
     name, run = running(stored, container)
     from podrun.container import attach
 

@@ -29,6 +29,12 @@ def complete_object(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _items(partial(_object_names, typed), ctx, incomplete.removeprefix(prefix), prefix)
 
 
+def complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Pod names; behind ``deploy/`` those of Deployments."""
+    complete = complete_object if "/" in incomplete else complete_pod
+    return complete(ctx, param, incomplete)
+
+
 def complete_field(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
     """The next part of ``configmap.data``."""
     prefix = incomplete[: incomplete.rfind(".") + 1]
@@ -98,12 +104,13 @@ def _object_names(typed: str, ctx: click.Context) -> list[str]:
 
 
 def _container_names(ctx: click.Context) -> list[str]:
-    from podrun.cli.names import parse_pod
+    from podrun.cli.owned import find_pod
     from podrun.cli.pods import Reader
 
     # Parsing stopped at the ``-c`` that has no value yet: arguments are still unnamed.
     named = ctx.params.get("pod") or next(iter(ctx.args), "")
     if not named:
         return []
-    stored = Reader(addresses=False).find(parse_pod(named), ctx.params.get("namespace") or "")
+    namespace = ctx.params.get("namespace") or ""
+    stored = find_pod(Reader(addresses=False), named, namespace, tell=False)
     return [container.name for container in stored.pod.spec.all_containers]

@@ -7,9 +7,9 @@ import sys
 import click
 
 from podrun.cli.command import container_option, namespace_option, verb
-from podrun.cli.complete import complete_pod
+from podrun.cli.complete import complete_target
 from podrun.cli.containers import running
-from podrun.cli.names import parse_pod
+from podrun.cli.owned import find_pod
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
 from podrun.linux import sealed
@@ -19,8 +19,9 @@ from podrun.linux import sealed
     "exec",
     "sudo podrun exec web -- ls /",
     "sudo podrun exec -it web -c app -- sh",
+    "sudo podrun exec deploy/web -- ls /",
 )
-@click.argument("pod", shell_complete=complete_pod)
+@click.argument("pod", shell_complete=complete_target)
 @click.argument("args", nargs=-1, required=True, metavar="-- COMMAND...", type=click.UNPROCESSED)
 @namespace_option
 @container_option
@@ -42,7 +43,7 @@ def command(
     require_root("join a container")
     sealed.seal_this_process()
     reader = Reader(addresses=False)
-    stored = reader.find(parse_pod(pod), namespace)
+    stored = find_pod(reader, pod, namespace)
     _, run = running(stored, container)
     if tty and not sys.stdin.isatty():
         click.echo("note: standard input is no terminal: going on without -t", err=True)

@@ -12,10 +12,10 @@ from podrun.cli.command import (
     selector_option,
     verb,
 )
-from podrun.cli.complete import complete_pod
+from podrun.cli.complete import complete_target
 from podrun.cli.containers import chosen
 from podrun.cli.logsview import Request, Target, print_logs
-from podrun.cli.names import parse_pod
+from podrun.cli.owned import find_pod
 from podrun.cli.pods import Reader
 from podrun.cli.podtable import nothing_found
 
@@ -26,8 +26,9 @@ from podrun.cli.podtable import nothing_found
     "podrun logs -f --tail 20 web -c app",
     "podrun logs --previous web",
     "podrun logs -f -l app=web",
+    "podrun logs job/count",
 )
-@click.argument("pod", metavar="[POD]", default="", shell_complete=complete_pod)
+@click.argument("pod", metavar="[POD]", default="", shell_complete=complete_target)
 @click.argument("name", metavar="[CONTAINER]", default="")
 @namespace_option
 @selector_option
@@ -61,7 +62,8 @@ def command(
 ) -> None:
     """Print what a container wrote.
 
-    Rotated files are read too. With --selector, of all pods that have these labels now.
+    Rotated files are read too. With --selector, of all pods that have these labels now; of
+    deploy/NAME, job/NAME or ds/NAME one pod is taken.
     """
     if since is not None and since_time:
         raise click.UsageError("--since and --since-time: only one of them")
@@ -73,7 +75,7 @@ def command(
     since_then = _since(since, since_time)
     reader = Reader(addresses=False)
     if pod:
-        pods = [reader.find(parse_pod(pod), namespace)]
+        pods = [find_pod(reader, pod, namespace)]
     else:
         pods = reader.select(namespace=namespace, selector=selector)
     if not pods:

@@ -10,8 +10,8 @@ import click
 
 from podrun.api.pod import Pod
 from podrun.cli.command import namespace_option, verb
-from podrun.cli.complete import complete_pod
-from podrun.cli.names import parse_pod
+from podrun.cli.complete import complete_target
+from podrun.cli.owned import find_pod
 from podrun.cli.pods import Reader
 from podrun.cli.root import require_root
 from podrun.errors import NotFound, PodrunError, UsageError
@@ -26,9 +26,10 @@ _HIGHEST = 65535
     "port-forward",
     "sudo podrun port-forward web 8080:80",
     "sudo podrun port-forward web :http",
+    "sudo podrun port-forward deploy/web 8080:80",
     "sudo podrun port-forward web 5432 --address 0.0.0.0",
 )
-@click.argument("pod", shell_complete=complete_pod)
+@click.argument("pod", shell_complete=complete_target)
 @click.argument("ports", nargs=-1, required=True, metavar="[LOCAL:]REMOTE...")
 @namespace_option
 @click.option(
@@ -50,7 +51,7 @@ def command(
     """
     require_root("enter a pod's network")
     reader = Reader(addresses=False)
-    stored = reader.find(parse_pod(pod), namespace)
+    stored = find_pod(reader, pod, namespace)
     wanted = [parse_ports(text, stored.pod) for text in ports]
     hosts = parse_addresses(addresses)
     from podrun.sandbox.forward import PodNetwork, listen
