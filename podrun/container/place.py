@@ -108,7 +108,8 @@ def _kernel_devices(pid: str) -> frozenset[int]:
     """From /proc/PID/mountinfo (proc_pid_mountinfo(5)); nothing when the process has just gone."""
     found = set()
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/mountinfo").read_text(errors="replace").splitlines():
+        text = os.fsdecode(Path(f"/proc/{pid}/mountinfo").read_bytes())
+        for line in text.rstrip("\n").split("\n"):  # names may have what else ends lines
             mounted, _, kind = line.partition(" - ")
             if kind.split(" ")[0] in _KERNEL:
                 major, _, minor = mounted.split(" ")[2].partition(":")

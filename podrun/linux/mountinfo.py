@@ -22,7 +22,9 @@ class Mounted(NamedTuple):
 
 def mounts() -> Iterator[Mounted]:
     """In the order they were mounted, but for those that were moved."""
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+    text = os.fsdecode(Path("/proc/self/mountinfo").read_bytes())
+    # Nothing else ends a line: names may have form feeds and all that Unicode takes for one.
+    for line in text.rstrip("\n").split("\n"):
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
         tags = {tag.partition(":")[0] for tag in fields[6:]}
