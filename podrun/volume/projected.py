@@ -111,12 +111,19 @@ def _own(directory: Path, mode: int, group: int | None) -> None:
 
 
 def _link(root: Path, names: set[str]) -> None:
-    """What a container sees by name: links into ``..data``, and none for what is not there."""
+    """What a container sees by name: links into ``..data``, and none for what is not there.
+
+    A directory comes from a subPath that was missing when a container was started with it.
+    """
     there = {name for name in os.listdir(root) if not name.startswith("..")}
-    for name in names - there:
+    links = {name for name in there if (root / name).is_symlink()}
+    for name in there - (names & links):
+        if name in links:
+            os.unlink(root / name)
+        else:
+            remove_tree(root / name)
+    for name in names - links:
         os.symlink(f"{DATA}/{name}", root / name)
-    for name in there - names:
-        os.unlink(root / name)
 
 
 def _sweep(root: Path, keep: str) -> None:

@@ -96,3 +96,13 @@ def test_a_group_may_read_whatever_the_mode(tmp_path: Path) -> None:
     assert (tmp_path / "x/a").stat().st_mode & 0o7777 == 0o440
     assert (tmp_path / "..data/x").stat().st_mode & 0o7777 == 0o2755
     assert not write(tmp_path, {"x/a": (b"1", 0o400)}, group)
+
+
+def test_directories_that_sub_paths_left_keep_no_update_waiting(tmp_path: Path) -> None:
+    write(tmp_path, ONE)
+    for name in ("c", "never"):
+        (tmp_path / name).mkdir()
+    assert write(tmp_path, TWO)
+    assert _seen(tmp_path) == _plain(TWO)
+    assert os.readlink(tmp_path / "c") == "..data/c"
+    assert not (tmp_path / "never").exists()
