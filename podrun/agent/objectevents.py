@@ -20,12 +20,12 @@ class ObjectEvents:
         self._root = paths.objects / "events"
 
     def read(self, uid: str) -> list[Event]:
-        """Oldest first; none for who may not read them."""
+        """Oldest first; none for who may not read them, or where the machine stopped in the middle
+        of writing: the workload goes on without."""
         try:
-            data = self._path(uid).read_bytes()
-        except (FileNotFoundError, PermissionError):
+            return msgspec.json.Decoder(Event).decode_lines(self._path(uid).read_bytes())
+        except (FileNotFoundError, PermissionError, msgspec.MsgspecError):
             return []
-        return msgspec.json.Decoder(Event).decode_lines(data)
 
     # ── the agent's half ────────────────────────────────────────────────────────────────────────
 

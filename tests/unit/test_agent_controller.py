@@ -25,6 +25,7 @@ from podrun.api.pod import Container, Pod, PodSpec
 from podrun.api.workload import Deployment, DeploymentSpec, PodTemplateSpec
 from podrun.node.config import Config
 from podrun.node.paths import Paths
+from podrun.pod.events import Event
 from podrun.pod.facts import ContainerFacts, Deletion, Exit, Facts, Run
 from tests.node import PATIENCE
 
@@ -84,6 +85,15 @@ def test_what_fails_is_told_tried_again_and_keeps_no_deletion_waiting(node: Node
     asyncio.run(live())
     assert agent.objects.store.list(DEPLOYMENT) == []
     assert agent.object_events.read("u") == []
+
+
+def test_events_that_were_torn_with_the_machine_are_begun_anew(node: Node) -> None:
+    events = ObjectEvents(node.paths)
+    events.record("u", [Event("Normal", "Old", "old", "", 1.0, 1.0)], 0)
+    (path,) = (node.paths.objects / "events").iterdir()
+    path.write_bytes(path.read_bytes() + bytes(16))
+    events.record("u", [Event("Normal", "New", "new", "", 2.0, 2.0)], 0)
+    assert [event.reason for event in events.read("u")] == ["New"]
 
 
 # ── what it sees of a pod ────────────────────────────────────────────────────────────────────────
