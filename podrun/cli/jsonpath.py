@@ -53,6 +53,22 @@ def values(path: str, data: Any) -> list[Any]:
     return found
 
 
+def expected(text: str) -> tuple[str, str]:
+    """Path and value of ``{.a.b}=VALUE``; ``{.a.b}`` has the value "". Raises UsageError."""
+    path, brace, value = text.partition("}")
+    path, value = path.removeprefix("{"), value.removeprefix("=")
+    if not (brace and path):
+        raise UsageError(f"--for=jsonpath={text}: not understood", hint="jsonpath={.a.b}=VALUE")
+    check(path)
+    return path, value
+
+
+def holds(path: str, value: str, data: Any) -> bool:
+    """Whether ``data`` has that value there or, where it is "", anything at all."""
+    found = [text(each) for each in values(path, data)]
+    return value in found if value else bool(found)
+
+
 def text(value: Any) -> str:
     """A scalar as it is, everything else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,10 +1,10 @@
-"""``podrun wait``: until pods are ready, have ended or are gone; looks at the records alone."""
+"""``podrun wait``: until pods are ready, have ended or are gone; looks at the records alone.
+Other objects: ``waitobject``."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import click
 import msgspec
@@ -19,8 +19,8 @@ from podrun.cli.command import (
     selector_option,
     verb,
 )
-from podrun.cli.complete import complete_pod
-from podrun.cli.names import DEFAULT_NAMESPACE, parse_named
+from podrun.cli.complete import complete_object
+from podrun.cli.names import DEFAULT_NAMESPACE, EVENT, POD, Named, parse_named, parse_objects
 from podrun.cli.pods import Reader
 from podrun.cli.wake import wake_agent
 from podrun.cli.watch import changes
@@ -42,12 +42,13 @@ _FOREVER = 366 * 86400.0
     "podrun wait web --for=phase=Succeeded",
     "podrun wait web --for=delete --timeout 1m",
     "podrun wait job --for=exit; echo $?",
+    "podrun wait job/count --for=condition=Complete",
 )
-@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_pod)
+@click.argument("named", nargs=-1, metavar="[TYPE] [NAME]...", shell_complete=complete_object)
 @namespace_option
 @all_namespaces_option
 @selector_option
-@click.option("--all", "every", is_flag=True, help="All pods of the namespace.")
+@click.option("--all", "every", is_flag=True, help="All of the namespace.")
 @click.option(
     "--for",
     "condition",
@@ -69,9 +70,20 @@ def command(
 ) -> int:
     """Wait until pods are ready, done or gone.
 
+    Of other objects (TYPE/NAME): until a condition or a field is so, or they are gone.
+
     With --for=exit the exit code is the pod's own: that of its first container that failed. 124:
     the time was over first.
     """
+    deadline = time.monotonic() + (timeout if timeout >= 0 else _FOREVER)
+    others = parse_others(named, lists=bool(every or selector or everywhere))
+    if others:
+        from podrun.cli.waitobject import Chosen, wait_for_objects
+
+        wait_for_objects(
+            Chosen(others, namespace, everywhere, selector, every), condition, deadline
+        )
+        return 0
     wanted = parse_named(named)
     if not (wanted.names or every or selector or everywhere):
         raise UsageError("name a pod, or say --all")
@@ -90,9 +102,17 @@ def command(
         raise NotFound("no pod matches")
     if condition != "delete":
         pods = [_newest(reader, stored) for stored in pods]
-    deadline = time.monotonic() + (timeout if timeout >= 0 else _FOREVER)
     _wait(reader, pods, condition, deadline)
     return _pod_code(reader, pods) if condition == "exit" else 0
+
+
+def parse_others(args: Sequence[str], *, lists: bool) -> tuple[Named, ...]:
+    """The objects that are meant, if no pods are; a lone word is a pod's name unless the whole of
+    a type is meant (``lists``)."""
+    if not args or (len(args) == 1 and "/" not in args[0] and not lists):
+        return ()
+    found = parse_objects(args)
+    return () if any(each.type in (POD, EVENT) for each in found) else found
 
 
 def _newest(reader: Reader, stored: StoredPod) -> StoredPod:
@@ -211,18 +231,12 @@ def _why_ended(status: PodStatus) -> str:
 
 def _jsonpath(text: str) -> Check:
     """``{.a.b}=VALUE``, or ``{.a.b}``: it exists."""
-    path, brace, value = text.partition("}")
-    path, value = path.removeprefix("{"), value.removeprefix("=")
-    if not (brace and path):
-        raise UsageError(f"--for=jsonpath={text}: not understood", hint="jsonpath={.a.b}=VALUE")
-    jsonpath.check(path)
+    path, value = jsonpath.expected(text)
     if path.lstrip("$.") == "status.phase" and value in PHASES:
         return _phase_is(value)
 
     def check(reader: Reader, stored: StoredPod) -> bool:
-        plain: Any = msgspec.to_builtins(reader.present(stored))
-        found = [jsonpath.text(each) for each in jsonpath.values(path, plain)]
-        return value in found if value else bool(found)
+        return jsonpath.holds(path, value, msgspec.to_builtins(reader.present(stored)))
 
     return check
 

@@ -28,3 +28,15 @@ def test_the_log_of_a_job(node: Node) -> None:
     node.apply_text(job("count", ("sh", "-c", "echo one")), "--wait")
     done = node.podrun("logs", "job/count")
     assert (done.stdout, done.stderr) == ("one\n", "")
+
+
+def test_waiting_for_workloads(node: Node) -> None:
+    node.apply_text(job("waits", ("true",)), "--no-wait")
+    node.apply_text(lasting(DEPLOYMENT, "serves", "v1", replicas=1), "--no-wait")
+    done = node.podrun("wait", "job/waits", "--for=condition=Complete", "--timeout", "60s")
+    assert done.stdout == "job/waits condition met\n"
+    done = node.podrun("wait", "deploy/serves", "--for=condition=Available", "--timeout", "60s")
+    assert done.stdout == "deployment/serves condition met\n"
+    assert node.podrun("delete", "deploy/serves", "job/waits", "--wait=false").returncode == 0
+    gone = node.podrun("wait", "deploy/serves", "job/waits", "--for=delete", "--timeout", "60s")
+    assert sorted(gone.stdout.split("\n")) == ["", "deployment/serves deleted", "job/waits deleted"]
