@@ -1,18 +1,19 @@
-"""``podrun events``: what happened to pods, and why."""
+"""``podrun events``: what happened to pods and workloads, and why."""
 
 from __future__ import annotations
 
 import click
 
+from podrun.api.kinds import POD
 from podrun.cli.command import all_namespaces_option, namespace_option, verb
-from podrun.cli.complete import complete_pod
+from podrun.cli.complete import complete_target
 from podrun.cli.eventtable import EventQuery, show_events
-from podrun.cli.names import parse_pod
 from podrun.cli.output import Output, output_option
+from podrun.cli.owned import parse_target
 
 
-@verb("events", "podrun events", "podrun events web -w", "podrun events -A -o json")
-@click.argument("pod", metavar="[POD]", default="", shell_complete=complete_pod)
+@verb("events", "podrun events", "podrun events web -w", "podrun events deploy/web")
+@click.argument("pod", metavar="[POD]", default="", shell_complete=complete_target)
 @namespace_option
 @all_namespaces_option
 @output_option("json", "yaml", "name")
@@ -34,6 +35,6 @@ def command(
     """
     if pod and about:
         raise click.UsageError("a pod's name goes with no --for")
-    name = parse_pod(pod or about) if pod or about else ""
-    query = EventQuery(name, namespace, everywhere, output, headers=not no_headers)
+    kind, name = parse_target(pod or about) if pod or about else (POD, "")
+    query = EventQuery(name, namespace, everywhere, output, headers=not no_headers, kind=kind)
     show_events(query, watch=watch)

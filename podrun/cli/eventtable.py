@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from podrun.agent.podstore import StoredPod
+from podrun.api.kinds import POD, Kind
+from podrun.api.meta import ObjectMeta
+from podrun.cli.names import DEFAULT_NAMESPACE
 from podrun.cli.output import Output, show
+from podrun.cli.owned import WORKLOADS
 from podrun.cli.pods import Reader
 from podrun.cli.podtable import nothing_found
 from podrun.cli.table import line, printable, table, widths_of
@@ -21,18 +24,28 @@ from podrun.pod.events import Event
 from podrun.pod.when import human_duration, rfc3339
 
 Cells = tuple[str, ...]
-Told = tuple[StoredPod, Event]
+
+
+class About(NamedTuple):
+    """The object that events are about."""
+
+    kind: Kind
+    metadata: ObjectMeta
+
+
+Told = tuple[About, Event]
 
 
 class EventQuery(msgspec.Struct, frozen=True):
-    """``pod`` "": of all pods of the namespace."""
+    """``name`` "": of all pods and workloads of the namespace."""
 
-    pod: str = ""
+    name: str = ""
     namespace: str = ""
     everywhere: bool = False
     output: Output = Output()
     headers: bool = True
     sort: str = ""  # a JSONPath; "": by time
+    kind: Kind = POD  # of the name
 
 
 def show_events(query: EventQuery, *, watch: bool = False) -> None:
@@ -52,9 +65,7 @@ def show_events(query: EventQuery, *, watch: bool = False) -> None:
 
 
 def _events(reader: Reader, query: EventQuery) -> list[Told]:
-    names = (query.pod,) if query.pod else ()
-    pods = reader.select(names, namespace=query.namespace, everywhere=query.everywhere)
-    told = sorted(_all(pods), key=lambda each: each[1].last_at)
+    told = sorted((*_of_pods(reader, query), *_of_workloads(reader, query)), key=_time)
     if not query.sort:
         return told
     from podrun.cli.sorting import sorted_by
@@ -62,10 +73,36 @@ def _events(reader: Reader, query: EventQuery) -> list[Told]:
     return sorted_by(query.sort, told, lambda each: as_object(*each))
 
 
-def _all(pods: Sequence[StoredPod]) -> Iterator[Told]:
+def _time(told: Told) -> float:
+    return told[1].last_at
+
+
+def _of_pods(reader: Reader, query: EventQuery) -> Iterator[Told]:
+    if query.name and query.kind != POD:
+        return
+    names = (query.name,) if query.name else ()
+    pods = reader.select(names, namespace=query.namespace, everywhere=query.everywhere)
     for stored in pods:
         for event in stored.events():
-            yield stored, event
+            yield About(POD, stored.pod.metadata), event
+
+
+def _of_workloads(reader: Reader, query: EventQuery) -> Iterator[Told]:
+    if query.name and query.kind == POD:
+        return
+    from podrun.agent.objectevents import ObjectEvents
+    from podrun.agent.objectstore import ObjectStore
+
+    store, events = ObjectStore(reader.paths), ObjectEvents(reader.paths)
+    scope = query.namespace or DEFAULT_NAMESPACE
+    for kind in (query.kind,) if query.name else WORKLOADS:
+        if query.name:
+            things = [store.find(kind, scope, query.name)]
+        else:
+            things = store.list(kind, "" if query.everywhere else scope)
+        for thing in things:
+            for event in events.read(thing.metadata.uid):
+                yield About(kind, thing.metadata), event
 
 
 def _header(query: EventQuery) -> Cells:
@@ -73,15 +110,15 @@ def _header(query: EventQuery) -> Cells:
     return ("NAMESPACE", *cells) if query.everywhere else cells
 
 
-def _row(query: EventQuery, stored: StoredPod, event: Event, now: float) -> Cells:
+def _row(query: EventQuery, about: About, event: Event, now: float) -> Cells:
     cells: Cells = (
         since_text(event, now),
         event.type,
         event.reason,
-        f"pod/{stored.key[1]}",
+        f"{about.kind.singular}/{about.metadata.name}",
         printable(" ".join(event.message.split())),
     )
-    return (stored.key[0], *cells) if query.everywhere else cells
+    return (about.metadata.namespace, *cells) if query.everywhere else cells
 
 
 def event_lines(events: Sequence[Event], width: int | None) -> list[str]:
@@ -126,17 +163,17 @@ def _present(reader: Reader, query: EventQuery) -> list[Told]:
         return []
 
 
-def _key(stored: StoredPod, event: Event) -> tuple[str, str, str, str, int, float]:
-    uid = stored.pod.metadata.uid
+def _key(about: About, event: Event) -> tuple[str, str, str, str, int, float]:
+    uid = about.metadata.uid
     return uid, event.reason, event.object, event.message, event.count, event.last_at
 
 
-def as_object(stored: StoredPod, event: Event) -> dict[str, Any]:
-    """The v1 Event. Its name is the pod's and the time in hexadecimal, as client-go makes it."""
-    metadata = stored.pod.metadata
+def as_object(about: About, event: Event) -> dict[str, Any]:
+    """The v1 Event. Its name is the object's and the time in hexadecimal, as client-go makes it."""
+    metadata = about.metadata
     involved = {
-        "apiVersion": "v1",
-        "kind": "Pod",
+        "apiVersion": about.kind.api_version,
+        "kind": about.kind.name,
         "name": metadata.name,
         "namespace": metadata.namespace,
         "uid": metadata.uid,

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from podrun.api.kinds import POD
 from podrun.cli import image, system
-from podrun.cli.eventtable import EventQuery, _row
+from podrun.cli.eventtable import About, EventQuery, _row
 from podrun.cli.table import table
 from podrun.cli.width import hanging
 from podrun.image import host
@@ -122,4 +123,4 @@ def test_explain_in_a_pipe(cli: Cli) -> None:
 def test_events_that_come_later_cannot_move_the_cursor(cli: Cli) -> None:
     stored = cli.pod("evil")
     event = Event("Warning", "Unhealthy", "\x1b[2Jboo", "", 1e9, 1e9)
-    assert "\x1b" not in "".join(_row(EventQuery(), stored, event, 1e9))
+    assert "\x1b" not in "".join(_row(EventQuery(), About(POD, stored.pod.metadata), event, 1e9))
