@@ -162,7 +162,9 @@ def _of_pods(kind: str, paths: Paths, pattern: str, names: Mapping[str, str]) ->
         name = "/".join(part for part in rest[1:] if part != "upper")
         items.append(_of_pod(name, path, names.get(uid)))
         active += uid in names
-    return _sum(kind, items, active)
+    use = _sum(kind, items, active)
+    closed = paths.pods.glob(f"*/{pattern.partition('/')[0]}")
+    return use if all(os.access(path, os.R_OK | os.X_OK) for path in closed) else use.as_part()
 
 
 def _of_logs(paths: Paths, names: Mapping[str, str]) -> Use:

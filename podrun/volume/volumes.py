@@ -113,7 +113,10 @@ def remove_all(pod: PodPaths) -> None:
 
 
 def _make_empty_dir(volume: Volume, path: Path, owner: GroupOwner | None) -> None:
-    path.mkdir(parents=True, exist_ok=True)
+    """Root's alone, as is what the pod mounts of Secrets: who may read the pod's records may not
+    look in here. Containers get it by descriptor."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.mkdir(exist_ok=True)
     if (volume.memory or volume.page_bytes) and not os.path.ismount(path):
         _mount_memory(volume, path)
     mode = stat.S_IMODE(path.stat().st_mode)
