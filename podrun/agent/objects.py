@@ -118,9 +118,17 @@ class Objects:
         return gone
 
     async def reclaim(self, keys: Iterable[Key]) -> None:
-        """Remove what claims held, whether they still are there or not. Raises MechanismFailed."""
+        """Remove what claims held, whether they still are there or not. Raises MechanismFailed;
+        Conflict: while others were waited for, somebody applied a pod that has it now."""
         for kind, namespace, name in keys:
             if kind is CLAIM:
+                users = [task for task in self._users(kind, namespace, name) if not task.released]
+                if users:
+                    raise Conflict(
+                        f"persistentvolumeclaim/{name} is used again, by "
+                        f"pod/{', pod/'.join(sorted(task.stored.key[1] for task in users))}",
+                        hint="what it holds was kept",
+                    )
                 await worker.run(claims.reclaim, self._paths, namespace, name)
 
     # ── who hears of it ─────────────────────────────────────────────────────────────────────────

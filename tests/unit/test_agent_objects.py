@@ -57,6 +57,7 @@ class Task:
     def __init__(self, paths: Paths) -> None:
         [self.pod] = objects_of(POD)
         self.told = 0
+        self.released = False
         self.stored = self
         self.key = ("default", "web")
         self.facts = type("Facts", (), {"deletion": None})()
@@ -184,7 +185,10 @@ def test_what_a_claim_holds_goes_only_when_asked(lab: Lab) -> None:
     (held / "file").write_text("x")
     key = (CLAIM, "default", "data")
     assert lab.objects.delete([key]) == [key]
+    with pytest.raises(Conflict, match="used again, by pod/web"):  # it came meanwhile
+        asyncio.run(lab.objects.reclaim([key]))
     assert (held / "file").exists()
+    lab.task.released = True
     asyncio.run(lab.objects.reclaim([key, (CLAIM, "default", "none")]))
     assert os.listdir(lab.paths.claims) == []
 
