@@ -2,8 +2,8 @@
  * enter: runs one command in a running container, for probes and hooks.
  *
  *   agent                     enter                                      command
- *     │ posix_spawn ──────────► │ cgroups, namespaces                      │
- *     │                         │ fork (into the PID namespace) ─────────► │ a session of its own
+ *     │ posix_spawn ──────────► │ namespaces                               │
+ *     │                         │ fork (into the PID namespace) ─────────► │ cgroups, a session of its own
  *     │                         │ ◄── status: why there was no execve ──── │ user, rights, execve
  *     │                         │ ◄── output: a pipe, read to its end ──── │
  *     │                         │ ◄── SIGCHLD ──────────────────────────── │ ends
@@ -11,6 +11,10 @@
  *     │ ◄── exit 0
  *
  *   At its timeout, or when the agent dies (SIGTERM), the command's process group is killed.
+ *
+ *   enter itself stays out of the container's cgroups: killed with it, it could not reap the
+ *   command, and the PID 1 of a PID namespace ends only when all others are reaped. Not every
+ *   machine's own PID 1 does that (a CI container's may be "sleep").
  *
  *   result line        meaning
  *   -----------------  --------------------------------------------------
@@ -48,6 +52,7 @@
 static struct options options;
 static char output[OUTPUT_MAX];
 static size_t output_used;
+static int cgroups[CGROUPS_MAX];
 
 _Noreturn static void report(const char *line)
 {
@@ -79,16 +84,25 @@ static int watch_signals(void)
 }
 
 /* First, because the files of the host's cgroups are out of sight in the container. */
-static void join_cgroups(void)
+static void open_cgroups(void)
 {
     for (size_t i = 0; i < options.cgroup_count; i++) {
-        int fd = open(options.cgroups[i], O_WRONLY | O_CLOEXEC);
-        if (fd < 0 && errno == ENOENT)
+        cgroups[i] = open(options.cgroups[i], O_WRONLY | O_CLOEXEC);
+        if (cgroups[i] < 0 && errno == ENOENT)
             report("gone");
-        if (fd < 0 || write(fd, "0", 1) < 0)
-            failed("join", options.cgroups[i]);
-        close(fd);
+        if (cgroups[i] < 0)
+            failed("open", options.cgroups[i]);
     }
+}
+
+/* In the command's process: all that it does counts, from here on. */
+static void join_cgroups(int status)
+{
+    for (size_t i = 0; i < options.cgroup_count; i++)
+        if (write(cgroups[i], "0", 1) < 0) {
+            dprintf(status, "join \"%s\": %s", options.cgroups[i], strerror(errno));
+            _exit(1);
+        }
 }
 
 static void set_oom_score(void)
@@ -121,6 +135,7 @@ static pid_t start(int pipe_write, int null, int status)
     if (pid < 0)
         failed("fork", "in the container");
     if (pid == 0) {
+        join_cgroups(status);
         setsid();
         dup2(null, STDIN_FILENO);
         dup2(pipe_write, STDOUT_FILENO);
@@ -209,7 +224,7 @@ int main(int argc, char **argv)
     /* The user, who else could not open /dev/stdout. */
     if (fchown(out[1], options.first_id + options.uid, options.first_id + options.gid) < 0)
         failed("give the user", "its output");
-    join_cgroups();
+    open_cgroups();
     join_namespaces();
     pid_t pid = start(out[1], null, why[1]);
     close(out[1]);

@@ -14,7 +14,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from podrun.cgroup.hierarchy import Hierarchy, detect
@@ -104,6 +104,12 @@ class Group:
                 raise MechanismFailed.from_oserror(
                     f"put process {pid} into {directory}", error, hint=_hint(error)
                 ) from None
+
+    def doors(self) -> list[int]:
+        """Descriptors for ``join``, which a process can use that does not see the host's cgroups
+        any more; one for each hierarchy. OSError."""
+        flags = os.O_WRONLY | os.O_CLOEXEC
+        return [os.open(directory / "cgroup.procs", flags) for directory in self.directories()]
 
     def fork(self, namespaces: int = 0) -> int:
         """Like os.fork; the child is born here as far as the kernel can, and calls ``enter``.
@@ -224,6 +230,13 @@ class Group:
                         ) from None
                     busy = directory
         return busy
+
+
+def join(doors: Iterable[int]) -> None:
+    """Go where ``Group.doors`` lead, and close them. OSError."""
+    for door in doors:
+        os.write(door, b"0")
+        os.close(door)
 
 
 def membership() -> list[Path]:

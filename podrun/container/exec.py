@@ -2,9 +2,9 @@
 
 podrun exec                          child                           grandchild
   │ pidfd of PID 1, start time checked │                                │
-  │ fork ────────────────────────────► │ container's cgroup             │
-  │                                    │ setns(pidfd, all namespaces)   │
-  │                                    │ fork (into the PID namespace) ►│ terminal, user, rights
+  │ fork ────────────────────────────► │ setns(pidfd, all namespaces)   │
+  │                                    │ fork (into the PID namespace) ►│ container's cgroup
+  │                                    │                                │ terminal, user, rights
   │ copies the terminal's bytes        │ waits, passes the code on      │ execve
   │ waits for the code                 │                                │
 """
@@ -18,7 +18,7 @@ import socket
 import sys
 from typing import NoReturn
 
-from podrun.cgroup.group import Group
+from podrun.cgroup.group import Group, join
 from podrun.container import child, control, streams, terminal, tree, user
 from podrun.container.confinement import Confinement
 from podrun.container.spec import ContainerRecord, Process
@@ -107,9 +107,10 @@ def _enter(
         pipes = _pipes()
         if record.first_id:
             streams.give(pipes, record.first_id, record.first_id)
-        _join(record)
+        doors = _join(record)
         pid = os.fork()
         if pid == 0:
+            join(doors)
             if record.first_id:
                 users.become_root()
             _become(wanted, rights, channel, tty, pipes)
@@ -124,10 +125,11 @@ def _enter(
     os._exit(1)
 
 
-def _join(record: ContainerRecord) -> None:
-    """The cgroup first, and the score by which the kernel kills: their files are out of sight once
-    the namespaces are the container's."""
-    Group(record.cgroup).add(os.getpid())
+def _join(record: ContainerRecord) -> list[int]:
+    """The namespaces, and the score by which the kernel kills; the doors to the cgroups are for the
+    command's process alone. Were we killed with it we could not reap it, and a PID namespace ends
+    only when all in it are reaped: not every machine's PID 1 does that for us."""
+    doors = Group(record.cgroup).doors()
     pidfd = process.pidfd_of(record.pid, record.start_time)
     if pidfd is None:
         raise ProcessLookupError(3, "the container has ended")
@@ -136,6 +138,7 @@ def _join(record: ContainerRecord) -> None:
     kinds = _NAMESPACES | (namespace.CLONE_NEWUSER if record.first_id else 0)
     namespace.setns(pidfd, kinds, record.name)
     os.close(pidfd)
+    return doors
 
 
 def _pipes() -> list[int]:

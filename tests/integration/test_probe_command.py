@@ -141,7 +141,7 @@ def test_cancelling_ends_the_command(plain: ContainerRecord) -> None:
     async def cancel() -> None:
         inside = await entrance(plain)
         task = asyncio.create_task(command.run(inside, ("sleep", "1000"), None))
-        while len(live(Group(plain.cgroup))) < 3:  # the container, the helper, the command
+        while len(live(Group(plain.cgroup))) < 2:  # the container, the command
             await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -160,7 +160,7 @@ def test_a_command_does_not_outlive_the_agent(plain: ContainerRecord) -> None:
             run(plain, "sleep", "1000", timeout=None)
         finally:
             os._exit(0)
-    wait_until(lambda: len(live(Group(plain.cgroup))) == 3)
+    wait_until(lambda: len(live(Group(plain.cgroup))) == 2)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     wait_until(lambda: len(live(Group(plain.cgroup))) == 1, what="only the container itself")
