@@ -61,7 +61,11 @@ def mounts(
     """
     by_name = {volume.name: volume for volume in volumes(pod)}
     read_only = _read_only(pod)
-    return tuple(
+    devices = tuple(
+        Mount(volume=by_name[each.name], target=each.device_path, device=True)
+        for each in container.volume_devices
+    )
+    return devices + tuple(
         Mount(
             volume=by_name[mount.name],
             target=mount.mount_path,

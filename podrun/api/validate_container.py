@@ -12,6 +12,7 @@ from podrun.api import names
 from podrun.api.container import Container, ContainerPort
 from podrun.api.pod import PodSpec
 from podrun.api.problem import Problem
+from podrun.api.validate_devices import devices
 from podrun.api.validate_env import environment
 from podrun.api.validate_mounts import mounts
 from podrun.api.validate_probe import no_probes_nor_hooks, probes_and_hooks
@@ -63,6 +64,7 @@ def _container(path: str, container: Container, spec: PodSpec) -> Iterator[Probl
     yield from _ports(f"{path}.ports", container.ports, spec)
     yield from environment(path, container, spec)
     yield from mounts(f"{path}.volumeMounts", container, spec)
+    yield from devices(f"{path}.volumeDevices", container, spec)
     yield from container_resources(f"{path}.resources", container)
     yield from container_security(
         f"{path}.securityContext",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -53,6 +54,15 @@ DEFAULT_RULES = (
     DeviceRule("c", 5, 2, "rwm"),  # ptmx
     DeviceRule("c", 136, None, "rwm"),  # pts
 )
+
+
+def rule_of(node: int) -> DeviceRule:
+    """That the device whose node the descriptor is may be used. Raises MechanismFailed."""
+    found = os.fstat(node)
+    kind = {stat.S_IFBLK: "b", stat.S_IFCHR: "c"}.get(stat.S_IFMT(found.st_mode))
+    if kind is None:
+        raise MechanismFailed("a volume of volumeDevices is no device", reason="FailedMapVolume")
+    return DeviceRule(kind, os.major(found.st_rdev), os.minor(found.st_rdev), "rwm")
 
 
 def restrict(group: Group, rules: Sequence[DeviceRule] = DEFAULT_RULES) -> None:

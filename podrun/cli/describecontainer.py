@@ -31,6 +31,9 @@ def describe_container(container: Container, status: ContainerStatus | None) -> 
     if container.env_from:
         values["Environment Variables from"] = list(map(_whole, container.env_from))
     values["Mounts"] = list(_mounts(container)) or NONE
+    if container.volume_devices:
+        found = [f"{each.device_path} from {each.name}" for each in container.volume_devices]
+        values["Devices"] = found
     return values
 
 

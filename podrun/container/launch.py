@@ -25,6 +25,7 @@ from typing import NoReturn
 import msgspec
 
 from podrun.cgroup import devices as device_rules
+from podrun.cgroup.devices import DeviceRule
 from podrun.cgroup.group import Group
 from podrun.container import child, devices, imagevolume, message, ownusers, streams
 from podrun.container.spec import (
@@ -76,7 +77,7 @@ def launch(
         undo.callback(group.remove)
         group.create(spec.limits)
         if not spec.process.privileged:
-            device_rules.restrict(group)
+            device_rules.restrict(group, (*device_rules.DEFAULT_RULES, *_devices(spec, prepared)))
         main = _fork(group, sandbox, spec, prepared, ends, go)
         undo.callback(_end, main)
         control = _control_socket(paths, spec)
@@ -84,6 +85,12 @@ def launch(
         created = {"pid": main, "note": "; ".join(filter(None, (prepared.note, spec.note)))}
         os.write(report, msgspec.json.encode({"created": created}) + b"\n")
         _exec_monitor(paths, spec, group, attempt, main, ends, report, control)
+
+
+def _devices(spec: ContainerSpec, prepared: child.Prepared) -> list[DeviceRule]:
+    """Of the very nodes that are mounted, whatever their paths are by now."""
+    targets = {mount.target for mount in spec.mounts if mount.device}
+    return [device_rules.rule_of(fd) for fd, target in prepared.mounts if target in targets]
 
 
 def _devpts(spec: ContainerSpec, prepared: child.Prepared) -> int | None:

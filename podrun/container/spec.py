@@ -21,7 +21,7 @@ class VolumeMount(msgspec.Struct, frozen=True, omit_defaults=True):
     """``sub_path`` is relative to the volume; ``lowers`` are an image's layers, topmost first.
 
     ``recursive`` says that read_only holds for the mounts below it, too; ``propagation`` is the
-    manifest's mountPropagation.
+    manifest's mountPropagation. A ``device`` is a node that the container may use.
     """
 
     volume: Volume
@@ -31,6 +31,7 @@ class VolumeMount(msgspec.Struct, frozen=True, omit_defaults=True):
     propagation: str = ""
     sub_path: str = ""
     lowers: tuple[str, ...] = ()
+    device: bool = False
 
 
 class Process(msgspec.Struct, frozen=True, omit_defaults=True):

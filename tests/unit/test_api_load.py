@@ -154,7 +154,6 @@ def test_control_characters_are_refused() -> None:
         ("comand: [a]", '7: spec.containers[0].comand: unknown field (did you mean "command"?)'),
         ("Image: x", '7: spec.containers[0].Image: unknown field (did you mean "image"?)'),
         ("zzz: x", "7: spec.containers[0].zzz: unknown field"),
-        ("volumeDevices: [{}]", "7: spec.containers[0].volumeDevices: podrun does not support this field yet"),
         ("resources: {claims: [{}]}", "7: spec.containers[0].resources.claims: podrun does not support this field yet"),
         (
             "resources:\n  {limits: {cpu: 1},\n   claims: [{}]}",

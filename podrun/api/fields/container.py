@@ -15,7 +15,8 @@ envFrom []EnvFromSource: Environment variables from all keys of a ConfigMap or S
     wins.
 ports []ContainerPort: The ports the container listens on, and which of them the host offers.
 volumeMounts []VolumeMount: Where the pod's volumes appear in the container.
-volumeDevices []VolumeDevice: Block devices of volumes that appear in the container.
+volumeDevices []VolumeDevice: Volumes that are devices of the host, as devices of the container: it
+    may use them, which a volumeMount of a device does not allow.
 resources ResourceRequirements: What the container needs, and what it may use at the most. A change
     is written to the running container, unless resizePolicy says otherwise, as long as the pod's
     QoS class stays the same.
@@ -122,7 +123,7 @@ mountPropagation string =None: Whether later mounts are seen on the other side. 
     does so in the pod's own volumes). The host's mount must be shared.
 
 [VolumeDevice]
-name string: The persistentVolumeClaim volume.
+name string: The volume: a hostPath of type BlockDevice or CharDevice.
 devicePath string: The device file in the container.
 
 [ResourceRequirements]

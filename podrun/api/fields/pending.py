@@ -6,4 +6,4 @@ and write the page anew: ``python -m podrun.api.fields > docs/fields.md``.
 
 from __future__ import annotations
 
-PENDING: frozenset[str] = frozenset(("Container.volumeDevices",))
+PENDING: frozenset[str] = frozenset()
