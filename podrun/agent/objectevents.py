@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from podrun.agent.eventfile import read_events
 from podrun.node.paths import Paths
 from podrun.node.records import write_record
 from podrun.pod.events import Event, merge
@@ -20,12 +21,8 @@ class ObjectEvents:
         self._root = paths.objects / "events"
 
     def read(self, uid: str) -> list[Event]:
-        """Oldest first; none for who may not read them, or where the machine stopped in the middle
-        of writing: the workload goes on without."""
-        try:
-            return msgspec.json.Decoder(Event).decode_lines(self._path(uid).read_bytes())
-        except (FileNotFoundError, PermissionError, msgspec.MsgspecError):
-            return []
+        """Oldest first."""
+        return read_events(self._path(uid))
 
     # ── the agent's half ────────────────────────────────────────────────────────────────────────
 

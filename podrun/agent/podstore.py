@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from podrun.agent import observe
+from podrun.agent.eventfile import read_events
 from podrun.api.pod import Pod
 from podrun.errors import NotFound
 from podrun.linux.trees import remove_tree
@@ -36,11 +37,7 @@ class StoredPod(msgspec.Struct):
 
     def events(self) -> list[Event]:
         """Oldest first; those of now-forgotten repeats are counted in ``count``."""
-        try:
-            data = self.paths.events.read_bytes()
-        except (FileNotFoundError, PermissionError):
-            return []
-        return msgspec.json.Decoder(Event).decode_lines(data)
+        return read_events(self.paths.events)
 
 
 class PodStore:
