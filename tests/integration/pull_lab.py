@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -55,7 +56,11 @@ class Pulling:
     def partial(self) -> dict[str, int]:
         """What is left of downloads: the blob's digits and how much there is of it."""
         found = self.store.layout.partial
-        return {p.name: p.stat().st_size for p in found.iterdir()} if found.exists() else {}
+        sizes: dict[str, int] = {}
+        for path in found.iterdir() if found.exists() else ():
+            with contextlib.suppress(FileNotFoundError):  # complete by now: published
+                sizes[path.name] = path.stat().st_size
+        return sizes
 
     def is_empty(self) -> bool:
         """No image, nothing half-made; fetched blobs may wait for the next pull."""
