@@ -7,6 +7,7 @@ asked ─► worker writes ─► done        asked meanwhile: once more
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -52,6 +53,7 @@ class LiveUpdate:
                 except PodrunError as error:
                     now = time.time()
                     reason = error.reason or "FailedMount"
-                    self._tell(Event(WARNING, reason, error.text, "", now, now))
+                    with contextlib.suppress(OSError):  # a disk too full for events, too
+                        self._tell(Event(WARNING, reason, error.text, "", now, now))
         finally:
             self._task = None
